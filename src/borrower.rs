@@ -1,0 +1,373 @@
+//! The borrower's half.
+
+use core::fmt;
+use core::pin::{Pin, pin};
+use core::task::Poll;
+
+use crate::channel::Handle;
+#[cfg(feature = "std")]
+use crate::error::BorrowTimeoutError;
+use crate::error::{BorrowError, TryBorrowError};
+use crate::future::Borrow;
+use crate::guard::Guard;
+use crate::mutability::{Exclusive, Mutability, Shared};
+use crate::notifier::{AsyncNotifier, BlockingNotifier, Deadline, Key, MultiNotifier, Notifier, WakerSlot};
+use crate::state::{Asked, Link};
+use crate::wait::{Place, Wait};
+
+/// The half that borrows `&T`.
+pub type RefBorrower<'a, T, N = WakerSlot> = Borrower<'a, T, Shared, N>;
+
+/// The half that borrows `&mut T`.
+pub type RefMutBorrower<'a, T, N = WakerSlot> = Borrower<'a, T, Exclusive, N>;
+
+/// The half of a channel that borrows.
+///
+/// It can be cloned if the notifier `N` lets many wait. When the last of them is dropped the lender is told.
+///
+/// ```
+/// use ref_channel::RefChannel;
+///
+/// let mut channel = RefChannel::<str>::new();
+/// let (lender, borrower) = channel.split();
+/// assert!(!lender.is_disconnected());
+/// drop(borrower);
+/// assert!(lender.is_disconnected());
+/// ```
+pub struct Borrower<'a, T: ?Sized, M: Mutability, N: Notifier = WakerSlot> {
+    channel: Handle<'a, T, M, N>,
+    desk: Desk<N>,
+}
+
+/// What a borrower remembers of its waiting. It is in the half, so that a forgotten future does no harm.
+#[derive(Default)]
+pub(crate) struct Desk<N: Notifier> {
+    seat: N::Seat,
+    /// Its request is counted in the state.
+    asked: bool,
+}
+
+impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
+    pub(crate) fn new(channel: Handle<'a, T, M, N>) -> Self {
+        Self {
+            channel,
+            desk: Desk {
+                seat: N::Seat::default(),
+                asked: false,
+            },
+        }
+    }
+
+    /// Waits for a loan and returns a guard of it.
+    ///
+    /// # Errors
+    /// [`BorrowError`] if the lender is gone.
+    ///
+    /// # Cancellation
+    /// The future can be dropped at any time, and nothing is lost: a loan that is offered at that moment is
+    /// taken by the next call, or by another borrower.
+    ///
+    /// ```
+    /// use ref_channel::RefMutChannel;
+    /// # pollster::block_on(async {
+    /// let mut channel = RefMutChannel::<u32>::new();
+    /// let (mut lender, mut borrower) = channel.split();
+    /// let (value, ()) = futures::join!(lender.lend_owned(1), async {
+    ///     *borrower.borrow().await.unwrap() += 1;
+    /// });
+    /// assert_eq!(value, Ok(2));
+    /// # });
+    /// ```
+    pub fn borrow(&mut self) -> Borrow<'_, T, M, N>
+    where
+        N: AsyncNotifier,
+    {
+        Borrow::new(self.channel, &mut self.desk)
+    }
+
+    /// Returns a guard if something is on offer now.
+    ///
+    /// # Errors
+    /// [`NotLent`](TryBorrowError::NotLent) if not, [`Disconnected`](TryBorrowError::Disconnected) if the lender
+    /// is gone. It never blocks, and is no request.
+    ///
+    /// ```
+    /// use ref_channel::{RefChannel, TryBorrowError};
+    ///
+    /// let mut channel = RefChannel::<str>::new();
+    /// let (mut lender, mut borrower) = channel.split();
+    /// assert_eq!(borrower.try_borrow().unwrap_err(), TryBorrowError::NotLent);
+    /// lender.lend_while("hello", || {
+    ///     assert_eq!(&*borrower.try_borrow().unwrap(), "hello");
+    /// });
+    /// drop(lender);
+    /// assert_eq!(borrower.try_borrow().unwrap_err(), TryBorrowError::Disconnected);
+    /// ```
+    pub fn try_borrow(&mut self) -> Result<Guard<'_, T, M, N>, TryBorrowError> {
+        let mut waiter = pin!(N::Waiter::default());
+        match self.desk.look(self.channel, waiter.as_mut()) {
+            // SAFETY: it was taken just now.
+            Poll::Ready(Ok(())) => Ok(unsafe { guard(self.channel) }),
+            Poll::Ready(Err(BorrowError)) => Err(TryBorrowError::Disconnected),
+            Poll::Pending => {
+                // The request, if there is one, is of a future that was forgotten.
+                self.desk.cancel(self.channel);
+                Err(TryBorrowError::NotLent)
+            }
+        }
+    }
+
+    /// Blocks until there is a loan and returns a guard of it.
+    ///
+    /// # Errors
+    /// [`BorrowError`] if the lender is gone.
+    ///
+    /// ```
+    /// use ref_channel::RefChannel;
+    ///
+    /// let mut channel = RefChannel::<str>::new();
+    /// let (mut lender, mut borrower) = channel.split();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(move || assert_eq!(&*borrower.borrow_blocking().unwrap(), "hello"));
+    ///     lender.lend_blocking("hello").unwrap();
+    /// });
+    /// ```
+    pub fn borrow_blocking(&mut self) -> Result<Guard<'_, T, M, N>, BorrowError>
+    where
+        N: BlockingNotifier,
+    {
+        match self.desk.block(self.channel, Deadline::NEVER) {
+            // SAFETY: it was taken just now.
+            Some(taken) => taken.map(|()| unsafe { guard(self.channel) }),
+            None => unreachable!("there is no deadline"),
+        }
+    }
+
+    /// Blocks until there is a loan, but not longer than `timeout`, and returns a guard of it.
+    ///
+    /// `Duration::MAX` is no deadline.
+    ///
+    /// # Errors
+    /// [`Timeout`](BorrowTimeoutError::Timeout) if nothing was offered in time,
+    /// [`Disconnected`](BorrowTimeoutError::Disconnected) if the lender is gone.
+    ///
+    /// ```
+    /// use ref_channel::{BorrowTimeoutError, RefChannel};
+    /// use std::time::Duration;
+    ///
+    /// let mut channel = RefChannel::<str>::new();
+    /// let (_lender, mut borrower) = channel.split();
+    /// let error = borrower.borrow_timeout(Duration::from_millis(1)).unwrap_err();
+    /// assert_eq!(error, BorrowTimeoutError::Timeout);
+    /// ```
+    #[cfg(feature = "std")]
+    pub fn borrow_timeout(&mut self, timeout: core::time::Duration) -> Result<Guard<'_, T, M, N>, BorrowTimeoutError>
+    where
+        N: BlockingNotifier,
+    {
+        match self.desk.block(self.channel, Deadline::after(timeout)) {
+            // SAFETY: it was taken just now.
+            Some(Ok(())) => Ok(unsafe { guard(self.channel) }),
+            Some(Err(BorrowError)) => Err(BorrowTimeoutError::Disconnected),
+            None => Err(BorrowTimeoutError::Timeout),
+        }
+    }
+
+    /// Whether the lender is gone.
+    ///
+    /// ```
+    /// use ref_channel::RefChannel;
+    ///
+    /// let mut channel = RefChannel::<str>::new();
+    /// let (lender, borrower) = channel.split();
+    /// assert!(!borrower.is_disconnected());
+    /// drop(lender);
+    /// assert!(borrower.is_disconnected());
+    /// ```
+    #[must_use]
+    pub fn is_disconnected(&self) -> bool {
+        self.channel.link().look().lender_gone()
+    }
+}
+
+/// A guard of what was taken.
+///
+/// # Safety
+/// The caller is the borrower, has taken the offer, and makes one guard of it.
+pub(crate) unsafe fn guard<'b, T: ?Sized, M: Mutability, N: Notifier>(
+    channel: Handle<'b, T, M, N>,
+) -> Guard<'b, T, M, N> {
+    // SAFETY: it was taken, and is counted as a guard.
+    let value = unsafe { channel.published() };
+    let value = value.expect("an offer is of something");
+    // SAFETY: as above.
+    unsafe { Guard::new(channel.link(), value) }
+}
+
+impl<N: Notifier> Desk<N> {
+    fn look<T: ?Sized, M: Mutability>(
+        &mut self,
+        channel: Handle<'_, T, M, N>,
+        waiter: Pin<&mut N::Waiter>,
+    ) -> Poll<Result<(), BorrowError>> {
+        self.with(channel, waiter, |place, ask| place.look(ask))
+    }
+
+    /// Calls `f` with the place where this borrower waits, and with what it waits for.
+    pub(crate) fn with<T: ?Sized, M: Mutability, R>(
+        &mut self,
+        channel: Handle<'_, T, M, N>,
+        waiter: Pin<&mut N::Waiter>,
+        f: impl FnOnce(&mut Place<'_, N>, &mut Ask<'_, N>) -> R,
+    ) -> R {
+        let link = channel.link();
+        let mut place = Place {
+            notifier: link.borrower(),
+            seat: &mut self.seat,
+            waiter,
+        };
+        let mut ask = Ask {
+            link,
+            exclusive: M::EXCLUSIVE,
+            asked: &mut self.asked,
+            state: Asked::Waits { armed: false },
+        };
+        f(&mut place, &mut ask)
+    }
+
+    fn block<T: ?Sized, M: Mutability>(
+        &mut self,
+        channel: Handle<'_, T, M, N>,
+        deadline: Deadline,
+    ) -> Option<Result<(), BorrowError>>
+    where
+        N: BlockingNotifier,
+    {
+        /// Does not wait any more at the deadline, nor if a notifier panics, nor when the waiter is gone.
+        struct Asking<'d, 'a, T: ?Sized, M: Mutability, N: Notifier> {
+            desk: &'d mut Desk<N>,
+            channel: Handle<'a, T, M, N>,
+        }
+        impl<T: ?Sized, M: Mutability, N: Notifier> Drop for Asking<'_, '_, T, M, N> {
+            fn drop(&mut self) {
+                self.desk.cancel(self.channel);
+            }
+        }
+        let waiter = pin!(N::Waiter::default());
+        let asking = Asking { desk: self, channel };
+        asking
+            .desk
+            .with(channel, waiter, |place, ask| place.block(ask, deadline))
+    }
+
+    /// Ends the waiting, if there is any; also that of a forgotten future.
+    pub(crate) fn cancel<T: ?Sized, M: Mutability>(&mut self, channel: Handle<'_, T, M, N>) {
+        let link = channel.link();
+        let asked = core::mem::take(&mut self.asked);
+        let notified = asked && !link.disarm_borrower();
+        // The registration goes first: a wake that comes after it goes to another borrower, and one that came
+        // before is passed on by `give_up`.
+        // SAFETY: `notified` is what the state says; it is this half's own seat.
+        unsafe { link.borrower().deregister(&mut self.seat, notified) };
+        if asked {
+            link.give_up(M::EXCLUSIVE);
+        }
+    }
+}
+
+/// Waiting for a loan.
+pub(crate) struct Ask<'p, N> {
+    link: &'p Link<N>,
+    exclusive: bool,
+    asked: &'p mut bool,
+    /// After the last step.
+    state: Asked,
+}
+
+impl<N: Notifier> Ask<'_, N> {
+    fn outcome(&mut self, state: Asked) -> Poll<Result<(), BorrowError>> {
+        self.state = state;
+        match state {
+            Asked::Taken { .. } => Poll::Ready(Ok(())),
+            Asked::Gone { .. } => Poll::Ready(Err(BorrowError)),
+            Asked::Waits { .. } => Poll::Pending,
+        }
+    }
+}
+
+impl<N: Notifier> Wait for Ask<'_, N> {
+    type Output = Result<(), BorrowError>;
+
+    #[inline]
+    fn look(&mut self) -> Poll<Self::Output> {
+        let state = self.link.take(self.asked, self.exclusive);
+        self.outcome(state)
+    }
+
+    #[inline]
+    fn act(&mut self, arm: Option<Key>) -> Poll<Self::Output> {
+        let state = self.link.ask(self.asked, arm, self.exclusive);
+        self.outcome(state)
+    }
+
+    fn armed(&self) -> bool {
+        matches!(self.state, Asked::Waits { armed: true })
+    }
+
+    fn disarm(&mut self) -> bool {
+        self.link.disarm_borrower()
+    }
+
+    fn unclaimed(&mut self) -> bool {
+        matches!(
+            self.state,
+            Asked::Taken { unclaimed: true } | Asked::Gone { unclaimed: true }
+        )
+    }
+}
+
+impl<T: ?Sized, M: Mutability, N: MultiNotifier> Clone for Borrower<'_, T, M, N> {
+    fn clone(&self) -> Self {
+        const {
+            assert!(N::MANY, "a `MultiNotifier` has to set `Notifier::MANY`");
+        }
+        self.channel.link().add_borrower();
+        Self::new(self.channel)
+    }
+}
+
+impl<T: ?Sized, M: Mutability, N: Notifier> Drop for Borrower<'_, T, M, N> {
+    fn drop(&mut self) {
+        /// Says "gone", notifies, and leaves, in this order, and the last also if a waker panics.
+        struct Leave<'a, T: ?Sized, M: Mutability, N: Notifier>(Handle<'a, T, M, N>);
+        impl<T: ?Sized, M: Mutability, N: Notifier> Drop for Leave<'_, T, M, N> {
+            fn drop(&mut self) {
+                // SAFETY: the last borrower is dropped, and uses the channel no more.
+                unsafe { self.0.leave() };
+            }
+        }
+
+        /// The half is no borrower any more, also if a waker panics.
+        struct Remove<'a, T: ?Sized, M: Mutability, N: Notifier>(Handle<'a, T, M, N>);
+        impl<T: ?Sized, M: Mutability, N: Notifier> Drop for Remove<'_, T, M, N> {
+            fn drop(&mut self) {
+                // SAFETY: this borrower is dropped, and uses the channel no more unless it was the last.
+                if unsafe { self.0.remove_borrower() } {
+                    let leave = Leave(self.0);
+                    leave.0.link().set_borrowers_gone();
+                }
+            }
+        }
+
+        let remove = Remove(self.channel);
+        self.desk.cancel(remove.0);
+    }
+}
+
+impl<T: ?Sized, M: Mutability, N: Notifier> fmt::Debug for Borrower<'_, T, M, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Borrower")
+            .field("state", self.channel.link())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,78 @@
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use super::polled_after_completion;
+use crate::borrower::{Desk, guard};
+use crate::channel::Handle;
+use crate::error::BorrowError;
+use crate::guard::Guard;
+use crate::mutability::Mutability;
+use crate::notifier::{AsyncNotifier, WakerSlot};
+
+/// The future of [`Borrower::borrow`](crate::Borrower::borrow).
+///
+/// # Cancellation
+/// It can be dropped at any time, and nothing is lost: a loan that is offered at that moment is taken by the next call,
+/// or by another borrower.
+///
+/// # Panics
+/// If it is polled after it has completed.
+#[must_use = "futures do nothing unless they are polled"]
+pub struct Borrow<'b, T: ?Sized, M: Mutability, N: AsyncNotifier = WakerSlot> {
+    channel: Handle<'b, T, M, N>,
+    desk: &'b mut Desk<N>,
+    waiter: N::Waiter,
+    done: bool,
+}
+
+impl<'b, T: ?Sized, M: Mutability, N: AsyncNotifier> Borrow<'b, T, M, N> {
+    pub(crate) fn new(channel: Handle<'b, T, M, N>, desk: &'b mut Desk<N>) -> Self {
+        Self {
+            channel,
+            desk,
+            waiter: N::Waiter::default(),
+            done: false,
+        }
+    }
+}
+
+impl<'b, T: ?Sized, M: Mutability, N: AsyncNotifier> Future for Borrow<'b, T, M, N> {
+    type Output = Result<Guard<'b, T, M, N>, BorrowError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: of the fields only the waiter is pinned, and it is not moved.
+        let this = unsafe { self.get_unchecked_mut() };
+        if this.done {
+            polled_after_completion("Borrow");
+        }
+        // SAFETY: the waiter is pinned with the future.
+        let waiter = unsafe { Pin::new_unchecked(&mut this.waiter) };
+        let taken = this
+            .desk
+            .with(this.channel, waiter, |place, ask| place.poll(ask, cx.waker()));
+        taken.map(|taken| {
+            this.done = true;
+            // SAFETY: it was taken just now.
+            taken.map(|()| unsafe { guard(this.channel) })
+        })
+    }
+}
+
+impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Drop for Borrow<'_, T, M, N> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.desk.cancel(self.channel);
+        }
+    }
+}
+
+impl<T: ?Sized, M: Mutability, N: AsyncNotifier> fmt::Debug for Borrow<'_, T, M, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Borrow")
+            .field("done", &self.done)
+            .field("state", self.channel.link())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,55 @@
+//! The futures of the halves.
+//!
+//! Their names are needed only to store them; the methods that return them tell what they do.
+
+mod borrow;
+mod lend;
+#[cfg(feature = "alloc")]
+mod lend_boxed;
+mod lend_owned;
+mod lend_static;
+mod requested;
+mod try_lend;
+
+pub use self::borrow::Borrow;
+pub use self::lend::Lend;
+#[cfg(feature = "alloc")]
+pub use self::lend_boxed::LendBoxed;
+pub use self::lend_owned::LendOwned;
+pub use self::lend_static::LendStatic;
+pub use self::requested::Requested;
+pub use self::try_lend::TryLend;
+
+/// The end of a future that is polled after it had ended.
+#[cold]
+#[track_caller]
+pub(crate) fn polled_after_completion(name: &str) -> ! {
+    panic!("`{name}` polled after completion");
+}
+
+/// What the futures that lend have in common, around their field `lending`.
+macro_rules! lend_future {
+    ($name:ident, $error:literal $(, $sized:tt Sized)?) => {
+        impl<'l, T: $($sized Sized)?, M: Mutability, N: AsyncNotifier> $name<'l, T, M, N> {
+            /// Stops offering, without blocking; then await the same future.
+            ///
+            #[doc = concat!("It resolves to `", $error, "` if nobody had taken the loan, else as usual once it is returned.")]
+            /// Before the first poll, this makes it resolve so without ever offering. It wakes nobody.
+            pub fn withdraw(self: Pin<&mut Self>) {
+                self.lending().withdraw();
+            }
+
+            fn lending(self: Pin<&mut Self>) -> Pin<&mut Lending<'l, T, M, N, ByWaker>> {
+                // SAFETY: the field is pinned with the future.
+                unsafe { self.map_unchecked_mut(|this| &mut this.lending) }
+            }
+        }
+
+        impl<T: $($sized Sized)?, M: Mutability, N: AsyncNotifier> fmt::Debug for $name<'_, T, M, N> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.lending).finish()
+            }
+        }
+    };
+}
+use lend_future;

@@ -1,0 +1,136 @@
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use super::polled_after_completion;
+use crate::channel::Handle;
+use crate::error::LendError;
+use crate::loan::end_forgotten_wait;
+use crate::mutability::Mutability;
+use crate::notifier::{AsyncNotifier, Key, Notifier, WakerSlot};
+use crate::state::{Awaits, Link, State};
+use crate::wait::{Place, Wait};
+
+/// The future of [`Lender::requested`](crate::Lender::requested).
+///
+/// # Cancellation
+/// It can be dropped at any time, and nothing is lost.
+///
+/// # Panics
+/// If it is polled after it has completed.
+#[must_use = "futures do nothing unless they are polled"]
+pub struct Requested<'l, T: ?Sized, M: Mutability, N: AsyncNotifier = WakerSlot> {
+    channel: Handle<'l, T, M, N>,
+    seat: &'l mut N::Seat,
+    waiter: N::Waiter,
+    done: bool,
+}
+
+/// Waiting for a request.
+struct Watch<'l, N> {
+    link: &'l Link<N>,
+    seen: State,
+}
+
+impl<N: Notifier> Watch<'_, N> {
+    fn ending(state: State) -> Poll<Result<(), LendError>> {
+        if state.requests() > 0 {
+            Poll::Ready(Ok(()))
+        } else if state.borrowers_gone() {
+            Poll::Ready(Err(LendError(())))
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl<N: Notifier> Wait for Watch<'_, N> {
+    type Output = Result<(), LendError>;
+
+    fn look(&mut self) -> Poll<Self::Output> {
+        self.seen = self.link.look();
+        Self::ending(self.seen)
+    }
+
+    fn act(&mut self, arm: Option<Key>) -> Poll<Self::Output> {
+        let Some(key) = arm else { return self.look() };
+        let pending = |state| Self::ending(state).is_pending();
+        self.seen = self.link.arm_lender(key, Awaits::Request, pending);
+        Self::ending(self.seen)
+    }
+
+    fn armed(&self) -> bool {
+        self.seen.lender_waits()
+    }
+
+    fn disarm(&mut self) -> bool {
+        self.link.disarm_lender()
+    }
+
+    fn unclaimed(&mut self) -> bool {
+        self.armed() && self.disarm()
+    }
+}
+
+impl<'l, T: ?Sized, M: Mutability, N: AsyncNotifier> Requested<'l, T, M, N> {
+    pub(crate) fn new(channel: Handle<'l, T, M, N>, seat: &'l mut N::Seat) -> Self {
+        end_forgotten_wait(channel.link(), seat);
+        Self {
+            channel,
+            seat,
+            waiter: N::Waiter::default(),
+            done: false,
+        }
+    }
+
+    fn project(self: Pin<&mut Self>) -> (Watch<'l, N>, Place<'_, N>, &mut bool) {
+        // SAFETY: of the fields only the waiter is pinned, and it is not moved.
+        let this = unsafe { self.get_unchecked_mut() };
+        let link = this.channel.link();
+        let watch = Watch {
+            link,
+            seen: link.glance(),
+        };
+        let place = Place {
+            notifier: link.lender(),
+            seat: this.seat,
+            // SAFETY: the waiter is pinned with the future.
+            waiter: unsafe { Pin::new_unchecked(&mut this.waiter) },
+        };
+        (watch, place, &mut this.done)
+    }
+}
+
+impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Future for Requested<'_, T, M, N> {
+    type Output = Result<(), LendError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (mut watch, mut place, done) = self.project();
+        if *done {
+            polled_after_completion("Requested");
+        }
+        let outcome = place.poll(&mut watch, cx.waker());
+        *done = outcome.is_ready();
+        outcome
+    }
+}
+
+impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Drop for Requested<'_, T, M, N> {
+    fn drop(&mut self) {
+        // SAFETY: a value that is dropped does not move any more.
+        let (mut watch, mut place, done) = unsafe { Pin::new_unchecked(self) }.project();
+        if !*done {
+            place.leave(&mut watch);
+        }
+    }
+}
+
+impl<T: ?Sized, M: Mutability, N: AsyncNotifier> fmt::Debug for Requested<'_, T, M, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Requested")
+            .field("done", &self.done)
+            .field("state", self.channel.link())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,361 @@
+//! One loan, from the lender's side: what all ways to lend have in common.
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::pin::Pin;
+use core::ptr::NonNull;
+use core::task::{Context, Poll};
+
+use crate::channel::Handle;
+use crate::future::polled_after_completion;
+use crate::mutability::{Lent, Mutability};
+use crate::notifier::{AsyncNotifier, BlockingNotifier, Deadline, Key, Notifier, Wake};
+use crate::state::{Awaits, Link, Refusal, State, Terms};
+use crate::wait::{Place, Wait, relax};
+
+/// How far a loan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Not offered yet; a forgotten loan may have to end before.
+    Start,
+    /// Offered, and perhaps taken.
+    Offered,
+    /// Not offered any more, but it was taken.
+    Taken,
+    /// Not offered any more; nobody took it.
+    Refused(Refusal),
+    /// The outcome was told.
+    Told,
+}
+
+/// The loan itself: its pointer and its steps.
+struct Loan<'l, T: ?Sized, M: Mutability, N: Notifier> {
+    channel: Handle<'l, T, M, N>,
+    value: Option<Lent<T, M>>,
+    terms: Terms,
+    phase: Phase,
+    /// The state, as last seen.
+    seen: State,
+}
+
+impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
+    fn link(&self) -> &'l Link<N> {
+        self.channel.link()
+    }
+
+    /// How the loan ends, given the state.
+    fn ending(&self, state: State) -> Poll<Result<(), Refusal>> {
+        let refused = |why| {
+            Poll::Ready(Err(if state.borrowers_gone() {
+                Refusal::Disconnected
+            } else {
+                why
+            }))
+        };
+        match self.phase {
+            Phase::Start if self.terms == Terms::OnRequest && state.requests() == 0 => refused(Refusal::NotRequested),
+            Phase::Start => Poll::Pending,
+            // What is left of such a loan is up to the drop.
+            Phase::Offered if self.terms == Terms::Open => Poll::Ready(Ok(())),
+            Phase::Offered if state.is_given_up() => refused(Refusal::NotRequested),
+            Phase::Offered if state.is_settled() => Poll::Ready(Ok(())),
+            Phase::Offered if state.borrowers_gone() && state.guards() == 0 => refused(Refusal::Disconnected),
+            Phase::Offered => Poll::Pending,
+            Phase::Taken if state.guards() == 0 => Poll::Ready(Ok(())),
+            Phase::Taken => Poll::Pending,
+            Phase::Refused(why) => Poll::Ready(Err(why)),
+            Phase::Told => unreachable!("nobody asks again"),
+        }
+    }
+
+    /// Ends the loan if it has come to that.
+    fn end(&mut self) -> Poll<Result<(), Refusal>> {
+        let ending = self.ending(self.seen);
+        if ending.is_pending() || (self.phase, self.terms) == (Phase::Offered, Terms::Open) {
+            return ending;
+        }
+        if self.phase == Phase::Offered && self.seen.is_offered() {
+            // Every borrower is gone, so nobody took it meanwhile.
+            self.link().withdraw();
+        }
+        if ending == Poll::Ready(Ok(())) {
+            self.link().ledger().assert_unused();
+        }
+        self.phase = Phase::Told;
+        ending
+    }
+
+    /// Offers if nothing is in the way: a forgotten loan is withdrawn, but its guards have to come back.
+    fn start(&mut self, arm: Option<Key>) -> Poll<Result<(), Refusal>> {
+        self.seen = self.link().look();
+        if self.seen.is_offered() {
+            self.link().withdraw();
+            self.seen = self.link().look();
+        }
+        if !self.seen.is_settled() && self.await_guards(arm).is_pending() {
+            return self.end();
+        }
+        self.offer(arm);
+        self.end_if_over()
+    }
+
+    /// Waits for the guards of a forgotten loan.
+    fn await_guards(&mut self, arm: Option<Key>) -> Poll<()> {
+        if let Some(key) = arm {
+            self.arm(key, |loan, state| state.is_settled() || loan.ending(state).is_ready());
+        }
+        if self.seen.is_settled() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Says "the lender waits" unless it is `over`; as seen after that.
+    fn arm(&mut self, key: Key, over: impl Fn(&Self, State) -> bool) {
+        let what = match (self.phase, self.terms) {
+            (Phase::Start, Terms::OnRequest) => Awaits::ReturnOrGivenUp,
+            _ => Awaits::Return,
+        };
+        self.seen = self.link().arm_lender(key, what, |state| !over(self, state));
+    }
+
+    /// Publishes and offers; the state is settled.
+    fn offer(&mut self, arm: Option<Key>) {
+        let value = self.value.expect("the value is set before the first step").pointer;
+        self.link().ledger().assert_unused();
+        // SAFETY: this is the lender, which has seen that the state is settled.
+        unsafe { self.channel.publish(value) };
+        let wake = if M::EXCLUSIVE { Wake::One } else { Wake::All };
+        // Before the step: if the borrower's waker panics, this unwinds with the offer up.
+        self.phase = Phase::Offered;
+        match self.link().offer(self.terms, arm, wake) {
+            Ok(state) => self.seen = state,
+            Err(why) => self.phase = Phase::Refused(why),
+        }
+    }
+
+    /// The end of a loan that has just been offered, if it was not, or if there is nothing to wait for.
+    fn end_if_over(&mut self) -> Poll<Result<(), Refusal>> {
+        match self.phase {
+            Phase::Offered if self.terms != Terms::Open => Poll::Pending,
+            _ => self.end(),
+        }
+    }
+
+    /// Stops offering. How the loan ends is then known, or will be when the guards are back.
+    fn withdraw(&mut self) {
+        match self.phase {
+            Phase::Start => self.phase = Phase::Refused(Refusal::Withdrawn),
+            Phase::Offered => {
+                self.seen = self.link().withdraw();
+                self.phase = match self.ending(self.seen) {
+                    Poll::Ready(Err(why)) => Phase::Refused(why),
+                    _ if self.seen.is_offered() && self.seen.guards() == 0 => Phase::Refused(Refusal::Withdrawn),
+                    _ => Phase::Taken,
+                };
+            }
+            Phase::Taken | Phase::Refused(_) | Phase::Told => {}
+        }
+    }
+}
+
+impl<T: ?Sized, M: Mutability, N: Notifier> Wait for Loan<'_, T, M, N> {
+    type Output = Result<(), Refusal>;
+
+    #[inline]
+    fn look(&mut self) -> Poll<Self::Output> {
+        self.seen = self.link().look();
+        self.end()
+    }
+
+    fn act(&mut self, arm: Option<Key>) -> Poll<Self::Output> {
+        match (self.phase, arm) {
+            (Phase::Start, _) => return self.start(arm),
+            (_, Some(key)) => self.arm(key, |loan, state| loan.ending(state).is_ready()),
+            (_, None) => self.seen = self.link().look(),
+        }
+        self.end()
+    }
+
+    fn armed(&self) -> bool {
+        self.seen.lender_waits()
+    }
+
+    fn disarm(&mut self) -> bool {
+        self.link().disarm_lender()
+    }
+
+    fn unclaimed(&mut self) -> bool {
+        self.armed() && self.disarm()
+    }
+}
+
+/// How a dropped loan, or a blocking one, waits for its guards.
+pub(crate) trait Patience<N: Notifier> {
+    fn block<W: Wait>(place: &mut Place<'_, N>, wait: &mut W, deadline: Deadline) -> Option<W::Output>;
+}
+
+/// With the means of the notifier.
+pub(crate) enum ByThread {}
+
+impl<N: BlockingNotifier> Patience<N> for ByThread {
+    fn block<W: Wait>(place: &mut Place<'_, N>, wait: &mut W, deadline: Deadline) -> Option<W::Output> {
+        place.block(wait, deadline)
+    }
+}
+
+/// With a waker that unparks the thread; without `std` by spinning.
+pub(crate) enum ByWaker {}
+
+impl<N: AsyncNotifier> Patience<N> for ByWaker {
+    #[cfg(feature = "std")]
+    fn block<W: Wait>(place: &mut Place<'_, N>, wait: &mut W, deadline: Deadline) -> Option<W::Output> {
+        place.block_by_waker(wait, deadline)
+    }
+
+    #[cfg(not(feature = "std"))]
+    fn block<W: Wait>(place: &mut Place<'_, N>, wait: &mut W, _: Deadline) -> Option<W::Output> {
+        loop {
+            if let Poll::Ready(output) = place.spin(wait) {
+                return Some(output);
+            }
+            relax();
+        }
+    }
+}
+
+/// A loan and the lender's waiting for its end. Its drop withdraws the loan, and if it is out waits until it is back.
+pub(crate) struct Lending<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> {
+    loan: Loan<'l, T, M, N>,
+    seat: &'l mut N::Seat,
+    waiter: N::Waiter,
+    how: PhantomData<H>,
+}
+
+impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> Lending<'l, T, M, N, H> {
+    pub(crate) fn new(
+        channel: Handle<'l, T, M, N>,
+        seat: &'l mut N::Seat,
+        value: Option<NonNull<T>>,
+        terms: Terms,
+    ) -> Self {
+        end_forgotten_wait(channel.link(), seat);
+        let loan = Loan {
+            channel,
+            value: value.map(Lent::new),
+            terms,
+            phase: Phase::Start,
+            seen: channel.link().glance(),
+        };
+        Self {
+            loan,
+            seat,
+            waiter: N::Waiter::default(),
+            how: PhantomData,
+        }
+    }
+
+    fn project(self: Pin<&mut Self>) -> (&mut Loan<'l, T, M, N>, Place<'_, N>) {
+        // SAFETY: of the fields only the waiter is pinned, and it is not moved.
+        let this = unsafe { self.get_unchecked_mut() };
+        let place = Place {
+            notifier: this.loan.channel.link().lender(),
+            seat: this.seat,
+            // SAFETY: the waiter is pinned with the future.
+            waiter: unsafe { Pin::new_unchecked(&mut this.waiter) },
+        };
+        (&mut this.loan, place)
+    }
+
+    pub(crate) fn has_value(&self) -> bool {
+        self.loan.value.is_some()
+    }
+
+    /// Says what is lent, where that has no address before the first poll.
+    pub(crate) fn set_value(self: Pin<&mut Self>, value: NonNull<T>) {
+        self.project().0.value = Some(Lent::new(value));
+    }
+
+    /// One poll of the future called `name`.
+    pub(crate) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, name: &str) -> Poll<Result<(), Refusal>>
+    where
+        N: AsyncNotifier,
+    {
+        let (loan, mut place) = self.project();
+        if loan.phase == Phase::Told {
+            polled_after_completion(name);
+        }
+        place.poll(loan, cx.waker())
+    }
+
+    pub(crate) fn block(self: Pin<&mut Self>, deadline: Deadline) -> Option<Result<(), Refusal>> {
+        let (loan, mut place) = self.project();
+        H::block(&mut place, loan, deadline)
+    }
+
+    pub(crate) fn withdraw(self: Pin<&mut Self>) {
+        self.project().0.withdraw();
+    }
+
+    /// Leaves the value, if it is out, to the last guard; else it is the caller's, and the loan is over.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn hand_over(self: Pin<&mut Self>) -> bool {
+        let (loan, mut place) = self.project();
+        if !matches!(loan.phase, Phase::Offered | Phase::Taken) {
+            return false;
+        }
+        let channel = loan.channel;
+        let is_out = channel
+            .link()
+            .hand_over(Handle::<T, M, N>::free_published, channel.place());
+        loan.phase = Phase::Told;
+        loan.seen = channel.link().look();
+        place.leave(loan);
+        is_out
+    }
+}
+
+/// A future of the lender that was forgotten may have left it registered.
+pub(crate) fn end_forgotten_wait<N: Notifier>(link: &Link<N>, seat: &mut N::Seat) {
+    if link.glance().lender_waits() {
+        let notified = !link.disarm_lender();
+        // SAFETY: `notified` is what the state says; the seat is the lender's.
+        unsafe { link.lender().deregister(seat, notified) };
+    }
+}
+
+impl<T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> Drop for Lending<'_, T, M, N, H> {
+    fn drop(&mut self) {
+        /// The last resort if a waker or a notifier panics: not even then is the value given up while it is out.
+        struct Insist<'a, N: Notifier>(&'a Link<N>);
+        impl<N: Notifier> Drop for Insist<'_, N> {
+            fn drop(&mut self) {
+                while self.0.look().guards() > 0 {
+                    relax();
+                }
+            }
+        }
+
+        // SAFETY: a value that is dropped does not move any more.
+        let (loan, mut place) = unsafe { Pin::new_unchecked(self) }.project();
+        loan.withdraw();
+        match loan.phase {
+            Phase::Taken => {
+                let _insist = Insist(loan.link());
+                H::block(&mut place, loan, Deadline::NEVER);
+            }
+            Phase::Told => {}
+            _ => place.leave(loan),
+        }
+    }
+}
+
+impl<T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> fmt::Debug for Lending<'_, T, M, N, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loan")
+            .field("phase", &self.loan.phase)
+            .field("state", self.loan.link())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,83 @@
+use core::pin::Pin;
+
+use super::slot::{Slot, SlotSeat, Target};
+use super::{BlockingNotifier, Deadline, Key, Notice, Notifier, init_by_new, park_thread};
+use crate::sync::{Thread, const_unless_loom, current};
+
+/// One waiting thread, which is parked: for channels between threads without async code.
+///
+/// It is [`WakerSlot`](super::WakerSlot) with a handle of the thread in the place of a waker. The futures do not
+/// exist with it:
+///
+/// ```
+/// use ref_channel::{RefMutChannel, notifier::Park};
+///
+/// let mut channel = RefMutChannel::<[u8], Park>::new();
+/// let (mut lender, mut borrower) = channel.split();
+/// let mut buffer = [0; 4];
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || borrower.borrow_blocking().unwrap().fill(7));
+///     lender.lend_blocking(&mut buffer).unwrap();
+/// });
+/// assert_eq!(buffer, [7; 4]);
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use ref_channel::{RefMutChannel, notifier::Park};
+/// let mut channel = RefMutChannel::<u32, Park>::new();
+/// let (_lender, mut borrower) = channel.split();
+/// let _ = borrower.borrow(); // futures cannot wait at the notifier `Park`
+/// ```
+#[derive(Debug)]
+pub struct Park(Slot<Thread>);
+
+impl Target for Thread {
+    fn is_same(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+
+    fn wake_by_ref(&self) {
+        self.unpark();
+    }
+}
+
+impl Park {
+    const_unless_loom! {
+        const fn new() -> Self {
+            Self(Slot::new())
+        }
+    }
+}
+
+impl Notifier for Park {
+    type Seat = SlotSeat;
+    type Waiter = ();
+
+    init_by_new!();
+
+    unsafe fn notify(&self, notice: Notice) {
+        // SAFETY: the same promise; the channel notifies a single waiter through `notify_with` only.
+        unsafe { self.0.notify(notice) }
+    }
+
+    unsafe fn notify_with(&self, transition: impl FnOnce() -> Option<Notice>) {
+        // SAFETY: the same promise.
+        unsafe { self.0.notify_with(transition) }
+    }
+
+    unsafe fn deregister(&self, seat: &mut SlotSeat, notified: bool) {
+        // SAFETY: the same promise.
+        unsafe { self.0.deregister(seat, notified) }
+    }
+}
+
+impl BlockingNotifier for Park {
+    unsafe fn register_thread(&self, seat: &mut SlotSeat, _: Pin<&mut ()>) -> Key {
+        // SAFETY: the same promise.
+        unsafe { self.0.register(seat, &current()) }
+    }
+
+    fn park(&self, deadline: Deadline) {
+        park_thread(deadline);
+    }
+}

@@ -1,0 +1,58 @@
+//! Threads as waiters.
+
+use core::task::Waker;
+use std::sync::Arc;
+use std::task::Wake;
+
+use super::Deadline;
+use crate::sync::{Thread, current, park};
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn new_waker() -> Waker {
+    Waker::from(Arc::new(Unpark(current())))
+}
+
+/// Calls `f` with a waker that unparks this thread: what a backend registers for a thread that blocks.
+///
+/// The waker is made once for each thread. The [module](super) has an example.
+///
+/// # Panics
+/// If `f` does.
+#[cfg(not(all(loom, feature = "loom")))]
+pub fn with_thread_waker<R>(f: impl FnOnce(&Waker) -> R) -> R {
+    std::thread_local!(static WAKER: Waker = new_waker());
+    // Gone while the thread ends. `f` is called outside, for it may run foreign code that blocks, too.
+    let waker = WAKER.try_with(Waker::clone).unwrap_or_else(|_| new_waker());
+    f(&waker)
+}
+
+/// Calls `f` with a waker that unparks this thread.
+#[cfg(all(loom, feature = "loom"))]
+pub fn with_thread_waker<R>(f: impl FnOnce(&Waker) -> R) -> R {
+    f(&new_waker())
+}
+
+/// Parks this thread until it is unparked, until the deadline, or for no reason at all.
+///
+/// The [module](super) has an example of its use in a backend.
+pub fn park_thread(deadline: Deadline) {
+    match deadline.remaining() {
+        None => park(),
+        #[cfg(not(all(loom, feature = "loom")))]
+        Some(time) => std::thread::park_timeout(time),
+        // Time does not pass in a model.
+        #[cfg(all(loom, feature = "loom"))]
+        Some(_) => crate::sync::yield_now(),
+    }
+}

@@ -1,0 +1,73 @@
+use core::pin::Pin;
+use core::task::Waker;
+
+use super::slot::{Slot, SlotSeat};
+use super::{AsyncNotifier, Key, Notice, Notifier, block_by_waker, init_by_new};
+use crate::sync::const_unless_loom;
+
+/// One waiter, whose waker is kept from one loan to the next: the default, and the fastest.
+///
+/// The slot has no synchronisation to speak of: who may touch it is decided by the read-modify-write of the
+/// channel's state that each step of a loan makes anyway. It needs nothing but `core`; with `std` threads can block at
+/// it too. It survives wakers that panic, that poll the other half from within, and that change at every poll.
+///
+/// The idea of keeping the waker and waking it by reference, and of two places for it, is that of the crates
+/// `diatomic-waker` and `spmc-waker`; here the state of the channel owns the slot.
+///
+/// ```
+/// use ref_channel::{Channel, Exclusive, notifier::WakerSlot};
+///
+/// // The default need not be named: this is `RefMutChannel<u32>`.
+/// let channel = Channel::<u32, Exclusive, WakerSlot>::new();
+/// # let _: ref_channel::RefMutChannel<u32> = channel;
+/// ```
+#[derive(Debug)]
+pub struct WakerSlot(Slot<Waker>);
+
+impl WakerSlot {
+    const_unless_loom! {
+        const fn new() -> Self {
+            Self(Slot::new())
+        }
+    }
+}
+
+impl Notifier for WakerSlot {
+    type Seat = SlotSeat;
+    type Waiter = ();
+
+    init_by_new!();
+
+    #[inline]
+    unsafe fn notify(&self, notice: Notice) {
+        // SAFETY: the same promise; the channel notifies a single waiter through `notify_with` only.
+        unsafe { self.0.notify(notice) }
+    }
+
+    #[inline]
+    unsafe fn notify_with(&self, transition: impl FnOnce() -> Option<Notice>) {
+        // SAFETY: the same promise.
+        unsafe { self.0.notify_with(transition) }
+    }
+
+    #[inline]
+    unsafe fn deregister(&self, seat: &mut SlotSeat, notified: bool) {
+        // SAFETY: the same promise.
+        unsafe { self.0.deregister(seat, notified) }
+    }
+}
+
+impl AsyncNotifier for WakerSlot {
+    #[inline]
+    unsafe fn register(&self, seat: &mut SlotSeat, _: Pin<&mut ()>, waker: &Waker) -> Key {
+        // SAFETY: the same promise.
+        unsafe { self.0.register(seat, waker) }
+    }
+
+    #[inline]
+    unsafe fn is_registered(&self, seat: &SlotSeat, _: Pin<&()>, waker: &Waker) -> bool {
+        self.0.is_registered(seat, waker)
+    }
+}
+
+block_by_waker!(WakerSlot);

@@ -1,0 +1,124 @@
+//! Atomics, cells and threads: `core`'s and `std`'s, or loom's under `--cfg loom`. Nothing else.
+
+/// Defines a constructor that is `const` except under loom, whose constructors are not.
+macro_rules! const_unless_loom {
+    ($(#[$meta:meta])* $vis:vis const fn $name:ident() -> $ret:ty $body:block) => {
+        #[cfg(not(all(loom, feature = "loom")))]
+        $(#[$meta])*
+        $vis const fn $name() -> $ret $body
+
+        #[cfg(all(loom, feature = "loom"))]
+        $(#[$meta])*
+        $vis fn $name() -> $ret $body
+    };
+}
+pub(crate) use const_unless_loom;
+
+#[cfg(not(all(loom, feature = "loom")))]
+mod imp {
+    pub(crate) use core::hint::spin_loop;
+    pub(crate) use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
+    #[cfg(feature = "std")]
+    pub(crate) use std::thread::{Thread, current, park, yield_now};
+
+    /// `core`'s cell behind loom's interface, so that the same code runs in both.
+    #[derive(Debug)]
+    pub(crate) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(core::cell::UnsafeCell::new(value))
+        }
+
+        #[inline]
+        pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+            f(self.0.get())
+        }
+
+        #[inline]
+        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+
+    /// What loom knows about the accesses to the lent value; nothing outside of the models.
+    #[derive(Debug)]
+    pub(crate) struct Ledger;
+
+    impl Ledger {
+        pub(crate) const fn new() -> Self {
+            Self
+        }
+
+        #[inline]
+        pub(crate) fn enter(&self, _exclusive: bool) -> Access {
+            Access
+        }
+
+        #[inline]
+        pub(crate) fn assert_unused(&self) {}
+    }
+
+    /// An access to the lent value that is going on.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Access;
+}
+
+#[cfg(all(loom, feature = "loom"))]
+mod imp {
+    use core::fmt;
+    use std::sync::Arc;
+
+    pub(crate) use loom::cell::UnsafeCell;
+    pub(crate) use loom::hint::spin_loop;
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
+    pub(crate) use loom::thread::{Thread, current, park, yield_now};
+
+    /// Stands for the lent value: loom reports a lender and a borrower that touch it together.
+    #[derive(Debug)]
+    pub(crate) struct Ledger(UnsafeCell<()>);
+
+    impl Ledger {
+        pub(crate) fn new() -> Self {
+            Self(UnsafeCell::new(()))
+        }
+
+        /// A guard reads (or, if `exclusive`, writes) the value from now until the drop of what this returns.
+        pub(crate) fn enter(&self, exclusive: bool) -> Access {
+            Access(Arc::new(if exclusive {
+                Pointer::Mut(self.0.get_mut())
+            } else {
+                Pointer::Const(self.0.get())
+            }))
+        }
+
+        /// The lender writes the value.
+        pub(crate) fn assert_unused(&self) {
+            self.0.with_mut(|_| ());
+        }
+    }
+
+    #[expect(dead_code, reason = "held for their destructors")]
+    enum Pointer {
+        Const(loom::cell::ConstPtr<()>),
+        Mut(loom::cell::MutPtr<()>),
+    }
+
+    // SAFETY: only the drop of a pointer does anything, and loom allows that on any of its threads.
+    unsafe impl Send for Pointer {}
+    // SAFETY: nothing can be done with a shared reference to it.
+    unsafe impl Sync for Pointer {}
+
+    /// An access to the lent value that is going on; the parts of a split guard share it.
+    #[derive(Clone)]
+    pub(crate) struct Access(#[expect(dead_code, reason = "held for its destructor")] Arc<Pointer>);
+
+    impl fmt::Debug for Access {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Access")
+        }
+    }
+}
+
+pub(crate) use core::sync::atomic::Ordering;
+pub(crate) use imp::*;

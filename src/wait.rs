@@ -1,0 +1,270 @@
+//! How a half waits: by being polled or by blocking. The same steps for each call of either half.
+
+use core::pin::Pin;
+use core::task::{Poll, Waker};
+
+use crate::notifier::{AsyncNotifier, BlockingNotifier, Key, Notifier};
+use crate::sync::spin_loop;
+
+#[cfg(feature = "std")]
+use crate::notifier::{park_thread, with_thread_waker};
+#[cfg(feature = "std")]
+use core::time::Duration;
+#[cfg(feature = "std")]
+use std::time::Instant;
+
+/// Something to wait for: one call of a half.
+///
+/// "Armed" is that the state says "I am waiting": a registration at the notifier that may be claimed at any time.
+pub(crate) trait Wait {
+    type Output;
+
+    /// Goes as far as can be without waiting or starting.
+    fn look(&mut self) -> Poll<Self::Output>;
+
+    /// Starts if need be, goes as far as can be, and if that is not the end says in the same step, given the key
+    /// of a registration, "I am waiting". It is not armed before.
+    fn act(&mut self, arm: Option<Key>) -> Poll<Self::Output>;
+
+    /// Whether the last look or act left it armed. Always false at a notifier of many waiters.
+    fn armed(&self) -> bool;
+
+    /// Takes "I am waiting" back; true if nobody had claimed it.
+    fn disarm(&mut self) -> bool;
+
+    /// After the end: whether the registration was over before anybody claimed it.
+    fn unclaimed(&mut self) -> bool;
+}
+
+/// Where a call waits: a notifier, the half's seat there, and the call's own waiter.
+pub(crate) struct Place<'p, N: Notifier> {
+    pub(crate) notifier: &'p N,
+    pub(crate) seat: &'p mut N::Seat,
+    pub(crate) waiter: Pin<&'p mut N::Waiter>,
+}
+
+impl<N: Notifier> Place<'_, N> {
+    fn register(&mut self, waker: &Waker) -> Key
+    where
+        N: AsyncNotifier,
+    {
+        // SAFETY: `Link` keeps the promises about notifications, and `Wait` those about registrations: it is
+        // called when not armed. The waiter is pinned, and whoever owns it deregisters before it drops it.
+        unsafe { self.notifier.register(self.seat, self.waiter.as_mut(), waker) }
+    }
+
+    fn register_thread(&mut self) -> Key
+    where
+        N: BlockingNotifier,
+    {
+        // SAFETY: as in `register`.
+        unsafe { self.notifier.register_thread(self.seat, self.waiter.as_mut()) }
+    }
+
+    fn is_registered(&self, waker: &Waker) -> bool
+    where
+        N: AsyncNotifier,
+    {
+        // SAFETY: as in `register`.
+        unsafe { self.notifier.is_registered(self.seat, self.waiter.as_ref(), waker) }
+    }
+
+    /// The last thing at the end of each wait.
+    fn finish<T>(&mut self, output: T, notified: bool) -> Poll<T> {
+        // SAFETY: as in `register`; `notified` is what the state says.
+        unsafe { self.notifier.deregister(self.seat, notified) };
+        Poll::Ready(output)
+    }
+
+    /// Looks, and is done with waiting if that is the end.
+    pub(crate) fn look<W: Wait>(&mut self, wait: &mut W) -> Poll<W::Output> {
+        match wait.look() {
+            Poll::Ready(output) => {
+                let notified = !wait.unclaimed();
+                self.finish(output, notified)
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Acts, and is done with waiting if that is the end.
+    fn act<W: Wait>(&mut self, wait: &mut W, arm: Option<Key>) -> Poll<W::Output> {
+        match wait.act(arm) {
+            Poll::Ready(output) => self.finish(output, false),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// One poll of a future: looks, then registers and acts.
+    pub(crate) fn poll<W: Wait>(&mut self, wait: &mut W, waker: &Waker) -> Poll<W::Output>
+    where
+        N: AsyncNotifier,
+    {
+        if let Poll::Ready(output) = self.look(wait) {
+            return Poll::Ready(output);
+        }
+        if (wait.armed() || N::MANY) && self.is_registered(waker) {
+            return Poll::Pending;
+        }
+        if wait.armed() {
+            self.leave(wait);
+        }
+        let key = self.register(waker);
+        self.act(wait, Some(key))
+    }
+
+    /// Blocks until the end, or until the deadline: then it is none, and the half does not wait any more.
+    pub(crate) fn block<W: Wait>(&mut self, wait: &mut W, deadline: Deadline) -> Option<W::Output>
+    where
+        N: BlockingNotifier,
+    {
+        let notifier = self.notifier;
+        self.block_with(wait, deadline, Self::register_thread, |deadline| {
+            notifier.park(deadline)
+        })
+    }
+
+    /// The same for a notifier of tasks.
+    #[cfg(feature = "std")]
+    pub(crate) fn block_by_waker<W: Wait>(&mut self, wait: &mut W, deadline: Deadline) -> Option<W::Output>
+    where
+        N: AsyncNotifier,
+    {
+        let register = |place: &mut Self| with_thread_waker(|waker| place.register(waker));
+        self.block_with(wait, deadline, register, park_thread)
+    }
+
+    fn block_with<W: Wait>(
+        &mut self,
+        wait: &mut W,
+        deadline: Deadline,
+        register: impl Fn(&mut Self) -> Key,
+        park: impl Fn(Deadline),
+    ) -> Option<W::Output> {
+        if let Poll::Ready(output) = self.spin(wait) {
+            return Some(output);
+        }
+        let mut registered = false;
+        loop {
+            if !registered {
+                let key = register(self);
+                if let Poll::Ready(output) = self.act(wait, Some(key)) {
+                    return Some(output);
+                }
+            }
+            // Right before it parks: foreign code, as the other half's waker, may have used up the unpark.
+            if let Poll::Ready(output) = self.look(wait) {
+                return Some(output);
+            }
+            if deadline.has_passed() {
+                self.leave(wait);
+                return None;
+            }
+            park(deadline);
+            if let Poll::Ready(output) = self.look(wait) {
+                return Some(output);
+            }
+            registered = wait.armed();
+        }
+    }
+
+    /// Starts without a registration, and looks for a short while: running threads hand over faster than
+    /// they park.
+    pub(crate) fn spin<W: Wait>(&mut self, wait: &mut W) -> Poll<W::Output> {
+        if let Poll::Ready(output) = self.look(wait) {
+            return Poll::Ready(output);
+        }
+        if wait.armed() {
+            self.leave(wait);
+        }
+        if let Poll::Ready(output) = self.act(wait, None) {
+            return Poll::Ready(output);
+        }
+        for round in 0..SPIN_ROUNDS {
+            pause(round);
+            if let Poll::Ready(output) = self.look(wait) {
+                return Poll::Ready(output);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Does not wait any more, though it is not at the end.
+    pub(crate) fn leave<W: Wait>(&mut self, wait: &mut W) {
+        let notified = !(wait.armed() && wait.disarm());
+        // SAFETY: as in `register`.
+        unsafe { self.notifier.deregister(self.seat, notified) };
+    }
+}
+
+/// As `crossbeam_utils::Backoff`: the first rounds spin, twice as long each time, the last ones yield.
+const SPIN_ROUNDS: u32 = if cfg!(all(loom, feature = "loom")) { 0 } else { 11 };
+const YIELD_FROM: u32 = 7;
+
+fn pause(round: u32) {
+    if round >= YIELD_FROM {
+        return relax();
+    }
+    for _ in 0..1 << round {
+        spin_loop();
+    }
+}
+
+/// Lets other threads go on.
+pub(crate) fn relax() {
+    #[cfg(feature = "std")]
+    crate::sync::yield_now();
+    #[cfg(not(feature = "std"))]
+    spin_loop();
+}
+
+/// Until when a call blocks.
+///
+/// Without `std` there is no clock, and none but [`NEVER`](Self::NEVER).
+///
+/// ```
+/// use ref_channel::notifier::Deadline;
+///
+/// assert!(!Deadline::NEVER.has_passed());
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    #[cfg(feature = "std")]
+    at: Option<Instant>,
+}
+
+impl Deadline {
+    /// No deadline.
+    pub const NEVER: Self = Self {
+        #[cfg(feature = "std")]
+        at: None,
+    };
+
+    /// In that time, or never if there is no such moment.
+    #[cfg(feature = "std")]
+    pub(crate) fn after(time: Duration) -> Self {
+        Self {
+            at: Instant::now().checked_add(time),
+        }
+    }
+
+    /// Whether it is over.
+    #[must_use]
+    pub fn has_passed(self) -> bool {
+        #[cfg(feature = "std")]
+        return self.at.is_some_and(|at| Instant::now() >= at);
+        #[cfg(not(feature = "std"))]
+        false
+    }
+
+    /// How long it is until then; none if it is never.
+    ///
+    /// ```
+    /// assert_eq!(ref_channel::notifier::Deadline::NEVER.remaining(), None);
+    /// ```
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub fn remaining(self) -> Option<Duration> {
+        self.at.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+}
