@@ -122,8 +122,9 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     /// # pollster::block_on(async {
     /// let mut channel = RefMutChannel::<u32>::new();
     /// let (mut lender, _borrower) = channel.split();
+    /// let mut value = 1;
     /// // SAFETY: it is awaited.
-    /// let outcome = unsafe { lender.try_lend(&mut 1) }.await;
+    /// let outcome = unsafe { lender.try_lend(&mut value) }.await;
     /// assert_eq!(outcome, Err(TryLendError::NotRequested));
     /// # });
     /// ```
