@@ -104,6 +104,7 @@ impl<T: ?Sized, M: Mutability, N: Notifier> Channel<T, M, N> {
     /// drop(halves);
     /// assert!(CHANNEL.try_split().is_some());
     /// ```
+    #[expect(clippy::type_complexity, reason = "the two halves, as everywhere")]
     pub fn try_split(&self) -> Option<(Lender<'_, T, M, N>, Borrower<'_, T, M, N>)> {
         self.link.try_split().then(|| Handle::new(NonNull::from(self)).halves())
     }

@@ -305,6 +305,7 @@ impl State {
     /// |---|---|---|
     /// | no guard | 0 | 0: the lender has the box |
     /// | guards | 0 | 1: the last guard has it |
+    #[cfg(feature = "alloc")]
     const fn handed_over(self) -> Self {
         let box_is_out = if self.guards() > 0 { HANDED_OVER } else { 0 };
         Self(self.withdrawn().0 | box_is_out)
@@ -602,6 +603,7 @@ impl<N: Notifier> Link<N> {
 
     /// Leaves a box to the last guard, which calls `free` with `place`; false if no guard is out, then the box
     /// is still the lender's. See [`State::handed_over`].
+    #[cfg(feature = "alloc")]
     pub(crate) fn hand_over(&self, free: unsafe fn(*const ()), place: *const ()) -> bool {
         // SAFETY: the lender writes here, and a guard reads only between the step below and the return of the
         // last guard. No box was handed over before and is still out, for then there was no new offer.

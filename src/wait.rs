@@ -199,9 +199,10 @@ impl<N: Notifier> Place<'_, N> {
 
 /// As `crossbeam_utils::Backoff`: the first rounds spin, twice as long each time, the last ones yield.
 const SPIN_ROUNDS: u32 = if cfg!(all(loom, feature = "loom")) { 0 } else { 11 };
-const YIELD_FROM: u32 = 7;
+/// In a model there is no time to spend: let the other thread run.
+const YIELD_FROM: u32 = if cfg!(all(loom, feature = "loom")) { 0 } else { 7 };
 
-fn pause(round: u32) {
+pub(crate) fn pause(round: u32) {
     if round >= YIELD_FROM {
         return relax();
     }

@@ -6,6 +6,7 @@
 //! | backend | feature | async | blocking | many waiters (`Borrower: Clone`) | needs |
 //! |---|---|---|---|---|---|
 //! | [`WakerSlot`], the default | always there | yes | with `std` | no | core |
+//! | [`WakerQueue`] | always there | yes | with `std` | yes, first in first out | core |
 //! | `AtomicWaker` | `atomic-waker` | yes | with `std` | no | the crate atomic-waker |
 //! | `Event` | `event-listener` | yes | with `std` | yes | the crate event-listener, `alloc` |
 //! | `Spin` | `spin` | yes, by polling again at once | yes | yes | core |
@@ -88,6 +89,7 @@ mod slot;
 mod spin;
 #[cfg(feature = "std")]
 pub(crate) mod thread;
+mod waker_queue;
 mod waker_slot;
 
 #[cfg(feature = "atomic-waker")]
@@ -101,6 +103,7 @@ pub use self::slot::SlotSeat;
 pub use self::spin::Spin;
 #[cfg(feature = "std")]
 pub use self::thread::{park_thread, with_thread_waker};
+pub use self::waker_queue::{QueueNode, QueueSeat, WakerQueue};
 pub use self::waker_slot::WakerSlot;
 pub use crate::wait::Deadline;
 
@@ -288,10 +291,10 @@ pub trait BlockingNotifier: Notifier {
 /// An implementation sets [`Notifier::MANY`], or the clone of a borrower does not compile.
 ///
 /// ```
-/// # #[cfg(all(feature = "std", feature = "event-listener"))] {
-/// use ref_channel::{RefMutChannel, notifier::Event};
+/// # #[cfg(feature = "std")] {
+/// use ref_channel::{RefMutChannel, notifier::WakerQueue};
 ///
-/// let mut channel = RefMutChannel::<u32, Event>::new();
+/// let mut channel = RefMutChannel::<u32, WakerQueue>::new();
 /// let (mut lender, mut one) = channel.split();
 /// let mut other = one.clone();
 /// let mut value = 0;
@@ -307,7 +310,7 @@ pub trait BlockingNotifier: Notifier {
 #[diagnostic::on_unimplemented(
     message = "only one borrower can wait at the notifier `{Self}`, so it cannot be cloned",
     label = "`{Self}` is not a `MultiNotifier`",
-    note = "use a channel over a notifier of many waiters: `Event` or `Spin`"
+    note = "use a channel over a notifier of many waiters: `WakerQueue`, `Event` or `Spin`"
 )]
 pub trait MultiNotifier: Notifier {}
 

@@ -138,8 +138,8 @@ impl<W: Target> Slot<W> {
     /// As for [`Notifier::notify`](super::Notifier::notify), and from within `notify_with`.
     #[inline]
     pub(super) unsafe fn notify(&self, notice: Notice) {
-        // SAFETY: the cell was claimed; the waiter only reads it while `waking` is set.
         self.cell(notice.key).with(|cell| {
+            // SAFETY: the cell was claimed; the waiter only reads it while `waking` is set.
             if let Some(target) = unsafe { &*cell } {
                 target.wake_by_ref();
             }

@@ -1,8 +1,8 @@
 //! Threads as waiters.
 
+use alloc::sync::Arc;
+use alloc::task::Wake;
 use core::task::Waker;
-use std::sync::Arc;
-use std::task::Wake;
 
 use super::Deadline;
 use crate::sync::{Thread, current, park};

@@ -1,0 +1,387 @@
+use core::fmt;
+use core::marker::PhantomPinned;
+use core::pin::Pin;
+use core::ptr::NonNull;
+use core::task::Waker;
+
+use super::{AsyncNotifier, Key, MultiNotifier, Notice, Notifier, Wake, block_by_waker, init_by_new};
+use crate::sync::{AtomicBool, Ordering, UnsafeCell, const_unless_loom};
+use crate::wait::pause;
+
+/// Any number of waiters, first in, first out, without an allocation: what cloned borrowers should use.
+///
+/// The queue is linked through the pinned futures that wait in it, so these are not `Unpin`. It needs nothing but
+/// `core`; with `std` threads can block at it too.
+///
+/// A short spin lock guards the links. Wakers are never cloned, called or dropped while it is held, so they may
+/// panic, or come back to the channel from within. The lock is why this backend, unlike
+/// [`WakerSlot`](super::WakerSlot), is not for interrupt handlers.
+///
+/// A borrower that was woken, but found that another one had been quicker, waits at the head of the queue, not at its
+/// end.
+///
+/// The idea of intrusive waiters is that of the crate `futures-intrusive` and of tokio's synchronisation.
+///
+/// ```
+/// use ref_channel::{RefMutChannel, notifier::WakerQueue};
+/// # pollster::block_on(async {
+/// let mut channel = RefMutChannel::<u32, WakerQueue>::new();
+/// let (mut lender, mut one) = channel.split();
+/// let mut two = one.clone();
+/// futures::join!(
+///     async { *one.borrow().await.unwrap() += 1 },
+///     async { *two.borrow().await.unwrap() += 1 },
+///     async {
+///         let once = lender.lend_owned(0).await.unwrap();
+///         assert_eq!(lender.lend_owned(once).await, Ok(2));
+///     },
+/// );
+/// # });
+/// ```
+pub struct WakerQueue {
+    /// Guards `lists`, and in each node that is queued all but `queued`.
+    lock: AtomicBool,
+    lists: UnsafeCell<Lists>,
+}
+
+/// What each future keeps of its waiting at a [`WakerQueue`]. Opaque: it appears in signatures only.
+pub struct QueueNode {
+    /// In one of the lists. Set by the waiter and cleared by whoever takes the node out, with the lock held.
+    queued: AtomicBool,
+    inner: UnsafeCell<Inner>,
+    // The lists point here while the future is polled through `&mut`.
+    _pin: PhantomPinned,
+}
+
+/// What a half keeps of its waiting at a [`WakerQueue`]: which node is its own, also if the future was forgotten. Opaque:
+/// it appears in signatures only.
+#[derive(Debug, Default)]
+pub struct QueueSeat(Option<NonNull<QueueNode>>);
+
+#[derive(Default)]
+struct Inner {
+    waker: Option<Waker>,
+    previous: Option<NonNull<QueueNode>>,
+    next: Option<NonNull<QueueNode>>,
+    /// It was taken out to be the one that is woken.
+    chosen: bool,
+}
+
+/// A node is in one of two lists, or in none.
+#[derive(Default)]
+struct Lists {
+    waiting: List,
+    /// Those of `waiting` when all were to be woken who have not been woken yet.
+    waking: List,
+}
+
+#[derive(Default)]
+struct List {
+    head: Option<NonNull<QueueNode>>,
+    tail: Option<NonNull<QueueNode>>,
+}
+
+// SAFETY: the lists, and through them the nodes, are reached with the lock held; wakers are `Send`.
+unsafe impl Send for WakerQueue {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for WakerQueue {}
+// SAFETY: a node is reached with the lock of its queue held, or by the waiter while it is not queued.
+unsafe impl Send for QueueNode {}
+// SAFETY: nothing can be done with a shared reference to it but through its queue.
+unsafe impl Sync for QueueNode {}
+// SAFETY: it is a name of a node, which is reached as said above.
+unsafe impl Send for QueueSeat {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for QueueSeat {}
+
+impl Default for QueueNode {
+    fn default() -> Self {
+        Self {
+            queued: AtomicBool::new(false),
+            inner: UnsafeCell::new(Inner::default()),
+            _pin: PhantomPinned,
+        }
+    }
+}
+
+/// The right to change a node: with the lock held, or for a node that is not queued as its waiter.
+///
+/// # Safety
+/// The caller has that right, and does not reach for the same node from within `f`.
+unsafe fn with_node<R>(node: NonNull<QueueNode>, f: impl FnOnce(&mut Inner) -> R) -> R {
+    // SAFETY: a node lives while it is queued or named by a seat; the caller has the right to change it.
+    unsafe { node.as_ref() }
+        .inner
+        .with_mut(|inner| f(unsafe { &mut *inner }))
+}
+
+/// # Safety of the methods
+/// The lock is held, and the nodes are of this queue.
+impl List {
+    unsafe fn push_back(&mut self, node: NonNull<QueueNode>) {
+        // SAFETY: the lock is held, and the node is in no list.
+        unsafe {
+            with_node(node, |inner| {
+                inner.previous = self.tail;
+                inner.next = None;
+            });
+            match self.tail.replace(node) {
+                Some(tail) => with_node(tail, |inner| inner.next = Some(node)),
+                None => self.head = Some(node),
+            }
+        }
+    }
+
+    unsafe fn push_front(&mut self, node: NonNull<QueueNode>) {
+        // SAFETY: the lock is held, and the node is in no list.
+        unsafe {
+            with_node(node, |inner| {
+                inner.previous = None;
+                inner.next = self.head;
+            });
+            match self.head.replace(node) {
+                Some(head) => with_node(head, |inner| inner.previous = Some(node)),
+                None => self.tail = Some(node),
+            }
+        }
+    }
+
+    /// Moves all of `other` to the end of this.
+    unsafe fn append(&mut self, other: &mut Self) {
+        let (Some(head), Some(tail)) = (other.head.take(), other.tail.take()) else {
+            return;
+        };
+        // SAFETY: the lock is held.
+        unsafe {
+            match self.tail.replace(tail) {
+                Some(before) => {
+                    with_node(before, |inner| inner.next = Some(head));
+                    with_node(head, |inner| inner.previous = Some(before));
+                }
+                None => self.head = Some(head),
+            }
+        }
+    }
+}
+
+impl Lists {
+    /// Takes a node out of the list that it is in, and returns its waker. The waiter may free the node from then on.
+    ///
+    /// # Safety
+    /// The lock is held, and the node is queued here.
+    unsafe fn remove(&mut self, node: NonNull<QueueNode>, chosen: bool) -> Option<Waker> {
+        // SAFETY: the lock is held, and neighbours are queued.
+        unsafe {
+            let (previous, next, waker) = with_node(node, |inner| {
+                inner.chosen = chosen;
+                (inner.previous.take(), inner.next.take(), inner.waker.take())
+            });
+            let list = if self.waiting.head == Some(node) || self.waiting.tail == Some(node) {
+                &mut self.waiting
+            } else {
+                &mut self.waking
+            };
+            // A node in the middle is neither list's head or tail, and needs none.
+            match previous {
+                Some(previous) => with_node(previous, |inner| inner.next = next),
+                None => list.head = next,
+            }
+            match next {
+                Some(next) => with_node(next, |inner| inner.previous = previous),
+                None => list.tail = previous,
+            }
+            // Ordering: release, pairs with the acquire of `is_queued`: the node is not touched after it.
+            node.as_ref().queued.store(false, Ordering::Release);
+            waker
+        }
+    }
+}
+
+/// Called by the waiter of the node.
+fn is_queued(node: NonNull<QueueNode>) -> bool {
+    // Ordering: acquire, pairs with the release of `Lists::remove`: if it is not queued any more, whoever took it out
+    // has done with it, and the lock is not needed.
+    // SAFETY: the waiter's own node lives.
+    unsafe { node.as_ref() }.queued.load(Ordering::Acquire)
+}
+
+impl WakerQueue {
+    const_unless_loom! {
+        const fn new() -> Self {
+            Self {
+                lock: AtomicBool::new(false),
+                lists: UnsafeCell::new(Lists {
+                    waiting: List { head: None, tail: None },
+                    waking: List { head: None, tail: None },
+                }),
+            }
+        }
+    }
+
+    /// Runs `f`, which calls no foreign code, with the lock held.
+    fn locked<R>(&self, f: impl FnOnce(&mut Lists) -> R) -> R {
+        // Ordering: acquire, pairs with the release below: the changes of who held the lock before.
+        let mut round = 0;
+        while self.lock.swap(true, Ordering::Acquire) {
+            pause(round);
+            round += 1;
+        }
+        // SAFETY: the lock is held.
+        let result = self.lists.with_mut(|lists| f(unsafe { &mut *lists }));
+        // Ordering: release, pairs with the acquire above.
+        self.lock.store(false, Ordering::Release);
+        result
+    }
+
+    /// The waker of who waits longest, taken out of the queue.
+    fn pop_one(&self) -> Option<Waker> {
+        self.locked(|lists| {
+            let node = lists.waking.head.or(lists.waiting.head)?;
+            // SAFETY: the lock is held, and the node is the head of a list.
+            unsafe { lists.remove(node, true) }
+        })
+    }
+
+    fn pop_waking(&self) -> Option<Waker> {
+        self.locked(|lists| {
+            let node = lists.waking.head?;
+            // SAFETY: the lock is held, and the node is the head of a list.
+            unsafe { lists.remove(node, false) }
+        })
+    }
+
+    /// Wakes all who wait now, but not who comes while they are woken.
+    fn wake_all(&self) {
+        // SAFETY: the lock is held.
+        self.locked(|lists| unsafe { lists.waking.append(&mut lists.waiting) });
+        #[cfg(feature = "std")]
+        {
+            // A waker that panics does not keep the others from being woken.
+            let mut first_panic = None;
+            while let Some(waker) = self.pop_waking() {
+                let woken = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| waker.wake()));
+                if let Err(panic) = woken
+                    && let Some(later) = first_panic.replace(panic)
+                {
+                    // Its drop could panic, too.
+                    core::mem::forget(later);
+                }
+            }
+            if let Some(panic) = first_panic {
+                std::panic::resume_unwind(panic);
+            }
+        }
+        // Without `std` a panic leaves the rest in `waking`, which the next notification turns to first.
+        #[cfg(not(feature = "std"))]
+        while let Some(waker) = self.pop_waking() {
+            waker.wake();
+        }
+    }
+
+    /// Takes the node out, if it is in; the waker is for the caller to drop, without the lock.
+    fn unlink(&self, node: NonNull<QueueNode>) -> Option<Waker> {
+        if !is_queued(node) {
+            return None;
+        }
+        self.locked(|lists| {
+            // It may have been taken out just now.
+            if !is_queued(node) {
+                return None;
+            }
+            // SAFETY: the lock is held, and the node is queued.
+            unsafe { lists.remove(node, false) }
+        })
+    }
+}
+
+impl Notifier for WakerQueue {
+    const MANY: bool = true;
+    type Seat = QueueSeat;
+    type Waiter = QueueNode;
+
+    init_by_new!();
+
+    unsafe fn notify(&self, notice: Notice) {
+        match notice.wake {
+            Wake::One => {
+                if let Some(waker) = self.pop_one() {
+                    waker.wake();
+                }
+            }
+            Wake::All => self.wake_all(),
+        }
+    }
+
+    unsafe fn deregister(&self, seat: &mut QueueSeat, _: bool) {
+        if let Some(node) = seat.0.take() {
+            drop(self.unlink(node));
+        }
+    }
+}
+
+impl AsyncNotifier for WakerQueue {
+    unsafe fn register(&self, seat: &mut QueueSeat, waiter: Pin<&mut QueueNode>, waker: &Waker) -> Key {
+        // SAFETY: it is not moved.
+        let node = NonNull::from(unsafe { waiter.get_unchecked_mut() });
+        let new = waker.clone();
+        // A future that was forgotten left its node, which is there for ever.
+        let forgotten = seat.0.replace(node).filter(|&old| old != node);
+        let forgotten = forgotten.and_then(|old| self.unlink(old));
+        let old = self.locked(|lists| {
+            let queued = is_queued(node);
+            // SAFETY: the lock is held, and this is the waiter.
+            let (old, chosen) = unsafe { with_node(node, |inner| (inner.waker.replace(new), inner.chosen)) };
+            if !queued {
+                // SAFETY: the lock is held, the node is in no list, and stays where it is until it is taken out:
+                // the channel deregisters before the waiter is dropped.
+                unsafe {
+                    if chosen {
+                        lists.waiting.push_front(node);
+                    } else {
+                        lists.waiting.push_back(node);
+                    }
+                    // Ordering: relaxed, only the waiter reads it without the lock.
+                    node.as_ref().queued.store(true, Ordering::Relaxed);
+                }
+            }
+            old
+        });
+        drop(old);
+        drop(forgotten);
+        Key::default()
+    }
+
+    unsafe fn is_registered(&self, _: &QueueSeat, waiter: Pin<&QueueNode>, waker: &Waker) -> bool {
+        let node = NonNull::from(waiter.get_ref());
+        is_queued(node)
+            && self.locked(|_| {
+                // SAFETY: the lock is held.
+                let same = unsafe {
+                    with_node(node, |inner| {
+                        inner.waker.as_ref().is_some_and(|held| held.will_wake(waker))
+                    })
+                };
+                is_queued(node) && same
+            })
+    }
+}
+
+impl MultiNotifier for WakerQueue {}
+
+block_by_waker!(WakerQueue);
+
+impl fmt::Debug for WakerQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WakerQueue").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for QueueNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Ordering: relaxed, for information only.
+        let queued = self.queued.load(Ordering::Relaxed);
+        f.debug_struct("QueueNode")
+            .field("queued", &queued)
+            .finish_non_exhaustive()
+    }
+}
