@@ -213,6 +213,7 @@ impl<N: Notifier> Desk<N> {
         self.with(channel, waiter, |place, ask| place.look(ask))
     }
 
+    #[inline]
     /// Calls `f` with the place where this borrower waits, and with what it waits for.
     pub(crate) fn with<T: ?Sized, M: Mutability, R>(
         &mut self,
@@ -285,6 +286,7 @@ pub(crate) struct Ask<'p, N> {
 }
 
 impl<N: Notifier> Ask<'_, N> {
+    #[inline]
     fn outcome(&mut self, state: Asked) -> Poll<Result<(), BorrowError>> {
         self.state = state;
         match state {
@@ -297,6 +299,10 @@ impl<N: Notifier> Ask<'_, N> {
 
 impl<N: Notifier> Wait for Ask<'_, N> {
     type Output = Result<(), BorrowError>;
+
+    fn started(&self) -> bool {
+        *self.asked
+    }
 
     #[inline]
     fn look(&mut self) -> Poll<Self::Output> {

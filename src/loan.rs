@@ -44,7 +44,11 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
     }
 
     /// How the loan ends, given the state.
+    #[inline]
     fn ending(&self, state: State) -> Poll<Result<(), Refusal>> {
+        if self.phase == Phase::Offered && self.terms != Terms::Open && state.guards() > 0 {
+            return Poll::Pending;
+        }
         let refused = |why| {
             Poll::Ready(Err(if state.borrowers_gone() {
                 Refusal::Disconnected
@@ -69,6 +73,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
     }
 
     /// Ends the loan if it has come to that.
+    #[inline]
     fn end(&mut self) -> Poll<Result<(), Refusal>> {
         let ending = self.ending(self.seen);
         if ending.is_pending() || (self.phase, self.terms) == (Phase::Offered, Terms::Open) {
@@ -86,6 +91,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
     }
 
     /// Offers if nothing is in the way: a forgotten loan is withdrawn, but its guards have to come back.
+    #[inline]
     fn start(&mut self, arm: Option<Key>) -> Poll<Result<(), Refusal>> {
         self.seen = self.link().look();
         if self.seen.is_offered() {
@@ -121,6 +127,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
     }
 
     /// Publishes and offers; the state is settled.
+    #[inline]
     fn offer(&mut self, arm: Option<Key>) {
         let value = self.value.expect("the value is set before the first step").pointer;
         self.link().ledger().assert_unused();
@@ -136,6 +143,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
     }
 
     /// The end of a loan that has just been offered, if it was not, or if there is nothing to wait for.
+    #[inline]
     fn end_if_over(&mut self) -> Poll<Result<(), Refusal>> {
         match self.phase {
             Phase::Offered if self.terms != Terms::Open => Poll::Pending,
@@ -163,12 +171,17 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
 impl<T: ?Sized, M: Mutability, N: Notifier> Wait for Loan<'_, T, M, N> {
     type Output = Result<(), Refusal>;
 
+    fn started(&self) -> bool {
+        self.phase != Phase::Start
+    }
+
     #[inline]
     fn look(&mut self) -> Poll<Self::Output> {
         self.seen = self.link().look();
         self.end()
     }
 
+    #[inline]
     fn act(&mut self, arm: Option<Key>) -> Poll<Self::Output> {
         match (self.phase, arm) {
             (Phase::Start, _) => return self.start(arm),
@@ -234,19 +247,19 @@ pub(crate) struct Lending<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience
 }
 
 impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> Lending<'l, T, M, N, H> {
+    #[inline]
     pub(crate) fn new(
         channel: Handle<'l, T, M, N>,
         seat: &'l mut N::Seat,
         value: Option<NonNull<T>>,
         terms: Terms,
     ) -> Self {
-        end_forgotten_wait(channel.link(), seat);
         let loan = Loan {
             channel,
             value: value.map(Lent::new),
             terms,
             phase: Phase::Start,
-            seen: channel.link().glance(),
+            seen: end_forgotten_wait(channel.link(), seat),
         };
         Self {
             loan,
@@ -256,6 +269,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> Lending<'l, T, M
         }
     }
 
+    #[inline]
     fn project(self: Pin<&mut Self>) -> (&mut Loan<'l, T, M, N>, Place<'_, N>) {
         // SAFETY: of the fields only the waiter is pinned, and it is not moved.
         let this = unsafe { self.get_unchecked_mut() };
@@ -278,6 +292,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> Lending<'l, T, M
     }
 
     /// One poll of the future called `name`.
+    #[inline]
     pub(crate) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, name: &str) -> Poll<Result<(), Refusal>>
     where
         N: AsyncNotifier,
@@ -298,6 +313,29 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> Lending<'l, T, M
         self.project().0.withdraw();
     }
 
+    /// Takes the loan back at any price.
+    #[cold]
+    fn give_up(self: Pin<&mut Self>) {
+        /// The last resort if a waker or a notifier panics: not even then is the value given up while it is out.
+        struct Insist<'a, N: Notifier>(&'a Link<N>);
+        impl<N: Notifier> Drop for Insist<'_, N> {
+            fn drop(&mut self) {
+                while self.0.look().guards() > 0 {
+                    relax();
+                }
+            }
+        }
+
+        let (loan, mut place) = self.project();
+        loan.withdraw();
+        if loan.phase == Phase::Taken {
+            let _insist = Insist(loan.link());
+            H::block(&mut place, loan, Deadline::NEVER);
+        } else {
+            place.leave(loan);
+        }
+    }
+
     /// Leaves the value, if it is out, to the last guard; else it is the caller's, and the loan is over.
     #[cfg(feature = "alloc")]
     pub(crate) fn hand_over(self: Pin<&mut Self>) -> bool {
@@ -316,37 +354,26 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> Lending<'l, T, M
     }
 }
 
-/// A future of the lender that was forgotten may have left it registered.
-pub(crate) fn end_forgotten_wait<N: Notifier>(link: &Link<N>, seat: &mut N::Seat) {
-    if link.glance().lender_waits() {
+/// A future of the lender that was forgotten may have left it registered. Returns the state after that.
+#[inline]
+pub(crate) fn end_forgotten_wait<N: Notifier>(link: &Link<N>, seat: &mut N::Seat) -> State {
+    #[cold]
+    fn end<N: Notifier>(link: &Link<N>, seat: &mut N::Seat) -> State {
         let notified = !link.disarm_lender();
         // SAFETY: `notified` is what the state says; the seat is the lender's.
         unsafe { link.lender().deregister(seat, notified) };
+        link.glance()
     }
+    let state = link.glance();
+    if state.lender_waits() { end(link, seat) } else { state }
 }
 
 impl<T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> Drop for Lending<'_, T, M, N, H> {
+    #[inline]
     fn drop(&mut self) {
-        /// The last resort if a waker or a notifier panics: not even then is the value given up while it is out.
-        struct Insist<'a, N: Notifier>(&'a Link<N>);
-        impl<N: Notifier> Drop for Insist<'_, N> {
-            fn drop(&mut self) {
-                while self.0.look().guards() > 0 {
-                    relax();
-                }
-            }
-        }
-
-        // SAFETY: a value that is dropped does not move any more.
-        let (loan, mut place) = unsafe { Pin::new_unchecked(self) }.project();
-        loan.withdraw();
-        match loan.phase {
-            Phase::Taken => {
-                let _insist = Insist(loan.link());
-                H::block(&mut place, loan, Deadline::NEVER);
-            }
-            Phase::Told => {}
-            _ => place.leave(loan),
+        if self.loan.phase != Phase::Told {
+            // SAFETY: a value that is dropped does not move any more.
+            unsafe { Pin::new_unchecked(self) }.give_up();
         }
     }
 }

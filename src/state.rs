@@ -197,6 +197,7 @@ impl State {
     /// | after | 1 | as given | armed if it has a key | 0: claimed | same |
     ///
     /// Refused if every borrower is gone and, on request, if nobody waits.
+    #[inline]
     fn offered(self, terms: Terms, arm: Option<Key>) -> Result<Self, Refusal> {
         debug_assert!(self.is_settled());
         if self.has(BORROWERS_GONE) {
@@ -240,6 +241,7 @@ impl State {
     }
 
     /// What a borrower does that need not wait; none if it has to.
+    #[inline(always)]
     fn taken_or_gone(self, counted: bool, exclusive: bool) -> Option<Self> {
         if self.is_available(exclusive) {
             if self.guards() >= MAX_GUARDS {
@@ -335,6 +337,7 @@ impl State {
 
 impl Asked {
     /// What the step from `before` to `after` meant to the borrower.
+    #[inline(always)]
     fn new(before: State, after: State, exclusive: bool) -> Self {
         let unclaimed = before.borrower_waits();
         if before.is_available(exclusive) {
@@ -537,6 +540,7 @@ impl<N: Notifier> Link<N> {
     // ----- the lender --------------------------------------------------------------------------------------
 
     /// The word, for a half that acts upon it.
+    #[inline(always)]
     pub(crate) fn look(&self) -> State {
         // Ordering: acquire. Of a return: the guard's accesses to the value come before the lender's, and the
         // guard's read of the pointer before the next write. Of a claim: the flag that the notifier stored
@@ -545,12 +549,14 @@ impl<N: Notifier> Link<N> {
     }
 
     /// The word, for information only.
+    #[inline(always)]
     pub(crate) fn glance(&self) -> State {
         // Ordering: relaxed, nothing is accessed because of it.
         State(self.word.load(Ordering::Relaxed))
     }
 
     /// Publishes the pointer that the lender has written: see [`State::offered`].
+    #[inline]
     pub(crate) fn offer(&self, terms: Terms, arm: Option<Key>, wake: Wake) -> Result<State, Refusal> {
         // Should a notifier not run the transition, nothing is offered.
         let mut outcome = Err(Refusal::Withdrawn);
@@ -641,6 +647,7 @@ impl<N: Notifier> Link<N> {
     /// Takes what is offered; else, without a request, says how it is. See [`State::taken`].
     ///
     /// `counted` is whether the borrower's request is, and is kept right.
+    #[inline]
     pub(crate) fn take(&self, counted: &mut bool, exclusive: bool) -> Asked {
         let mut state = self.look();
         loop {
@@ -660,6 +667,7 @@ impl<N: Notifier> Link<N> {
     /// Takes what is offered, else waits for it: see [`State::taken`] and [`State::requested`].
     ///
     /// `counted` is whether the borrower's request is, and is kept right.
+    #[inline]
     pub(crate) fn ask(&self, counted: &mut bool, arm: Option<Key>, exclusive: bool) -> Asked {
         let arm = arm.filter(|_| !N::MANY);
         let mut outcome = Asked::Waits { armed: false };
@@ -686,6 +694,7 @@ impl<N: Notifier> Link<N> {
     }
 
     /// One step of a borrower or a guard.
+    #[inline(always)]
     fn step(&self, from: State, to: State) -> Result<(), State> {
         // Ordering: acquire. A take: the pointer and the value that the offer published. A request or a return:
         // the lender's registration that it claims, and, for the last guard, the other guards' accesses.
@@ -780,6 +789,7 @@ impl<N: Notifier> Link<N> {
     }
 
     /// A guard is dropped: see [`State::returned`].
+    #[inline]
     pub(crate) fn give_back(&self) {
         let mut state = self.look();
         // Not the last: nobody is told. Kept apart, for only the last one may be in `notify_with`.
@@ -814,6 +824,7 @@ impl<N: Notifier> Link<N> {
     }
 
     /// What is left of [`Link::give_back`] for the last guard, unless it has to free a box first.
+    #[inline]
     fn give_back_last(&self, mut state: State, disposed: bool) -> Result<(), ()> {
         let mut must_dispose = false;
         let mut after = State(0);

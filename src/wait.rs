@@ -19,6 +19,9 @@ use std::time::Instant;
 pub(crate) trait Wait {
     type Output;
 
+    /// Whether it has acted. It is not armed before.
+    fn started(&self) -> bool;
+
     /// Goes as far as can be without waiting or starting.
     fn look(&mut self) -> Poll<Self::Output>;
 
@@ -44,6 +47,7 @@ pub(crate) struct Place<'p, N: Notifier> {
 }
 
 impl<N: Notifier> Place<'_, N> {
+    #[inline]
     fn register(&mut self, waker: &Waker) -> Key
     where
         N: AsyncNotifier,
@@ -61,6 +65,7 @@ impl<N: Notifier> Place<'_, N> {
         unsafe { self.notifier.register_thread(self.seat, self.waiter.as_mut()) }
     }
 
+    #[inline]
     fn is_registered(&self, waker: &Waker) -> bool
     where
         N: AsyncNotifier,
@@ -70,6 +75,7 @@ impl<N: Notifier> Place<'_, N> {
     }
 
     /// The last thing at the end of each wait.
+    #[inline]
     fn finish<T>(&mut self, output: T, notified: bool) -> Poll<T> {
         // SAFETY: as in `register`; `notified` is what the state says.
         unsafe { self.notifier.deregister(self.seat, notified) };
@@ -77,6 +83,7 @@ impl<N: Notifier> Place<'_, N> {
     }
 
     /// Looks, and is done with waiting if that is the end.
+    #[inline]
     pub(crate) fn look<W: Wait>(&mut self, wait: &mut W) -> Poll<W::Output> {
         match wait.look() {
             Poll::Ready(output) => {
@@ -88,6 +95,7 @@ impl<N: Notifier> Place<'_, N> {
     }
 
     /// Acts, and is done with waiting if that is the end.
+    #[inline]
     fn act<W: Wait>(&mut self, wait: &mut W, arm: Option<Key>) -> Poll<W::Output> {
         match wait.act(arm) {
             Poll::Ready(output) => self.finish(output, false),
@@ -96,18 +104,22 @@ impl<N: Notifier> Place<'_, N> {
     }
 
     /// One poll of a future: looks, then registers and acts.
+    #[inline]
     pub(crate) fn poll<W: Wait>(&mut self, wait: &mut W, waker: &Waker) -> Poll<W::Output>
     where
         N: AsyncNotifier,
     {
-        if let Poll::Ready(output) = self.look(wait) {
-            return Poll::Ready(output);
-        }
-        if (wait.armed() || N::MANY) && self.is_registered(waker) {
-            return Poll::Pending;
-        }
-        if wait.armed() {
-            self.leave(wait);
+        // The first time it has to be told anyway; only where to register costs something, look whether it must be.
+        if wait.started() || N::MANY {
+            if let Poll::Ready(output) = self.look(wait) {
+                return Poll::Ready(output);
+            }
+            if (wait.armed() || N::MANY) && self.is_registered(waker) {
+                return Poll::Pending;
+            }
+            if wait.armed() {
+                self.leave(wait);
+            }
         }
         let key = self.register(waker);
         self.act(wait, Some(key))
@@ -190,6 +202,7 @@ impl<N: Notifier> Place<'_, N> {
     }
 
     /// Does not wait any more, though it is not at the end.
+    #[cold]
     pub(crate) fn leave<W: Wait>(&mut self, wait: &mut W) {
         let notified = !(wait.armed() && wait.disarm());
         // SAFETY: as in `register`.

@@ -28,6 +28,7 @@ pub struct Borrow<'b, T: ?Sized, M: Mutability, N: AsyncNotifier = WakerSlot> {
 }
 
 impl<'b, T: ?Sized, M: Mutability, N: AsyncNotifier> Borrow<'b, T, M, N> {
+    #[inline]
     pub(crate) fn new(channel: Handle<'b, T, M, N>, desk: &'b mut Desk<N>) -> Self {
         Self {
             channel,
@@ -41,6 +42,7 @@ impl<'b, T: ?Sized, M: Mutability, N: AsyncNotifier> Borrow<'b, T, M, N> {
 impl<'b, T: ?Sized, M: Mutability, N: AsyncNotifier> Future for Borrow<'b, T, M, N> {
     type Output = Result<Guard<'b, T, M, N>, BorrowError>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // SAFETY: of the fields only the waiter is pinned, and it is not moved.
         let this = unsafe { self.get_unchecked_mut() };
@@ -61,6 +63,7 @@ impl<'b, T: ?Sized, M: Mutability, N: AsyncNotifier> Future for Borrow<'b, T, M,
 }
 
 impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Drop for Borrow<'_, T, M, N> {
+    #[inline]
     fn drop(&mut self) {
         if !self.done {
             self.desk.cancel(self.channel);

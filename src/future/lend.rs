@@ -37,6 +37,7 @@ lend_future!(Lend, "LendError", ?Sized);
 impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Future for Lend<'_, T, M, N> {
     type Output = Result<(), LendError>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.lending().poll(cx, "Lend").map_err(|_| LendError(()))
     }

@@ -48,6 +48,11 @@ impl<N: Notifier> Watch<'_, N> {
 impl<N: Notifier> Wait for Watch<'_, N> {
     type Output = Result<(), LendError>;
 
+    fn started(&self) -> bool {
+        // A request that is there already costs only a look.
+        true
+    }
+
     fn look(&mut self) -> Poll<Self::Output> {
         self.seen = self.link.look();
         Self::ending(self.seen)
