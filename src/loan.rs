@@ -172,7 +172,8 @@ impl<T: ?Sized, M: Mutability, N: Notifier> Wait for Loan<'_, T, M, N> {
     type Output = Result<(), Refusal>;
 
     fn started(&self) -> bool {
-        self.phase != Phase::Start
+        // It may wait for an older loan before it starts.
+        self.phase != Phase::Start || self.armed()
     }
 
     #[inline]
@@ -362,9 +363,10 @@ pub(crate) fn end_forgotten_wait<N: Notifier>(link: &Link<N>, seat: &mut N::Seat
         let notified = !link.disarm_lender();
         // SAFETY: `notified` is what the state says; the seat is the lender's.
         unsafe { link.lender().deregister(seat, notified) };
-        link.glance()
+        link.look()
     }
-    let state = link.glance();
+    // Not a glance: if it was claimed, the next registration has to know that the notifier may be busy.
+    let state = link.look();
     if state.lender_waits() { end(link, seat) } else { state }
 }
 

@@ -19,7 +19,7 @@ use std::time::Instant;
 pub(crate) trait Wait {
     type Output;
 
-    /// Whether it has acted. It is not armed before.
+    /// Whether it may be armed, or has otherwise something to look at.
     fn started(&self) -> bool;
 
     /// Goes as far as can be without waiting or starting.

@@ -95,7 +95,7 @@ impl<'l, T: ?Sized, M: Mutability, N: AsyncNotifier> Requested<'l, T, M, N> {
         let link = this.channel.link();
         let watch = Watch {
             link,
-            seen: link.glance(),
+            seen: link.look(),
         };
         let place = Place {
             notifier: link.lender(),
