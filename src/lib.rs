@@ -1,4 +1,66 @@
 //! A channel that lends references.
+//!
+//! A **lender** has a `&T` or a `&mut T` to something that cannot leave its place: a game's world inside a frame
+//! callback, a database connection bound to its thread, a buffer on the stack. It lends it to another task, thread or
+//! executor. The **borrower** gets a guard that dereferences to the value; when the guard is dropped, the lender has
+//! its value back. Nothing is moved, copied, locked or required to be `'static`, and a loan allocates nothing.
+//!
+//! ```
+//! use ref_channel::RefMutChannel;
+//!
+//! let mut channel = RefMutChannel::<Vec<u32>>::new();
+//! let (mut lender, mut borrower) = channel.split();
+//!
+//! let mut list = vec![1, 2]; // on this stack
+//! std::thread::scope(|scope| {
+//!     scope.spawn(move || {
+//!         let mut guard = borrower.borrow_blocking().unwrap();
+//!         guard.push(3); // from another thread
+//!     });
+//!     lender.lend_blocking(&mut list).unwrap(); // until the guard is dropped
+//! });
+//! assert_eq!(list, [1, 2, 3]);
+//! ```
+//!
+//! The same between tasks, of one executor or of two:
+//!
+//! ```
+//! use ref_channel::RefMutChannel;
+//! # pollster::block_on(async {
+//! let (mut lender, mut borrower) = RefMutChannel::<String>::new().into_split();
+//! let task = async move {
+//!     while let Ok(mut text) = borrower.borrow().await {
+//!         text.push('!'); // a guard may be held over an `.await`
+//!     }
+//! };
+//! let owner = async move { lender.lend_owned("hello".to_string()).await.unwrap() };
+//! let (text, ()) = futures::join!(owner, task); // or `spawn` them
+//! assert_eq!(text, "hello!");
+//! # });
+//! ```
+//!
+//! # Where to go on
+//!
+//! - [`guide`]: which lend do I call? With diagrams.
+//! - [`Lender`], [`Borrower`], [`Guard`]: what there is to call.
+//! - [`notifier`]: how the halves wait, which backends there are, and how to write one.
+//! - [`soundness`]: why it is sound, and how that is checked.
+//! - [`faq`]: why is `lend` unsafe, why not a mutex, what deadlocks.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `std` | yes | blocking calls with all backends, timeouts, `run_blocking`; implies `alloc` |
+//! | `alloc` | with `std` | owned halves ([`Channel::into_split`]), boxed loans ([`Lender::lend_boxed`]) |
+//! | `atomic-waker` | no | the backend `AtomicWaker` |
+//! | `event-listener` | no | the backend `Event`; implies `alloc` |
+//! | `spin` | no | the backend `Spin`: it blocks without `std` |
+//! | `park` | no | the backend `Park`; implies `std` |
+//! | `loom` | no | for this crate's own models |
+//!
+//! Features only add. Without any the crate is `no_std`, allocates nothing, and has no dependencies; with the default
+//! ones it has none either.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(
@@ -29,6 +91,20 @@ pub mod notifier;
 mod state;
 mod sync;
 mod wait;
+
+#[doc = include_str!("../docs/guide.md")]
+pub mod guide {}
+
+#[doc = include_str!("../docs/soundness.md")]
+pub mod soundness {}
+
+#[doc = include_str!("../docs/faq.md")]
+pub mod faq {}
+
+/// The README's examples are tests, too.
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 pub use crate::borrower::{Borrower, RefBorrower, RefMutBorrower};
 pub use crate::channel::{Channel, RefChannel, RefMutChannel};
