@@ -1,0 +1,122 @@
+//! How to give up, on either side, without blocking a thread and without losing a loan.
+//!
+//! The problem: requests time out, services shut down, `select!` drops the futures that lost. The borrower's futures can
+//! be dropped at any time. The lender's can be dropped as long as nobody has taken the value; a `lend` or `lend_owned`
+//! that is dropped later has to block its thread until the value is back, and deadlocks if the guard is held by a task
+//! of the same thread. So do not drop it: `withdraw` it, and await it to its end. Everything here is on one thread.
+//!
+//! Run: `cargo run --example cancel`
+
+use ref_channel::{LendTimeoutError, RefMutChannel};
+use std::pin::pin;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+
+const SHORT: Duration = Duration::from_millis(10);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    borrower_times_out().await;
+    borrower_selects().await;
+    lender_withdraws_before_anybody_took_it().await;
+    lender_withdraws_while_it_is_out().await;
+    lender_drops_a_box_that_is_out().await;
+    threads_time_out();
+}
+
+/// A `Borrow` that is dropped loses nothing: the next one takes the loan.
+async fn borrower_times_out() {
+    let (mut lender, mut borrower) = RefMutChannel::<u32>::new().into_split();
+    let late = timeout(SHORT, borrower.borrow()).await.is_err();
+    println!(
+        "borrow timed out: {}, a request is left: {}",
+        late,
+        lender.is_requested()
+    );
+
+    let lend = lender.lend_owned(1);
+    let borrow = async { *borrower.borrow().await.expect("the lender is there") += 1 };
+    let (value, ()) = tokio::join!(lend, borrow);
+    println!("the next borrow made it {}", value.expect("it was borrowed"));
+}
+
+/// The same in a `select!`.
+async fn borrower_selects() {
+    let (_lender, mut borrower) = RefMutChannel::<u32>::new().into_split();
+    let (stop, stopped) = oneshot::channel();
+    stop.send(()).expect("the receiver is there");
+    tokio::select! {
+        _ = borrower.borrow() => unreachable!("nothing is lent"),
+        _ = stopped => println!("stopped while waiting for a loan"),
+    }
+}
+
+/// A withdrawn loan that nobody has taken ends at once, and gives the value back. A drop would do, but lose it.
+async fn lender_withdraws_before_anybody_took_it() {
+    let (mut lender, _borrower) = RefMutChannel::<String>::new().into_split();
+    let mut loan = pin!(lender.lend_owned("mine".into()));
+    let outcome = match timeout(SHORT, &mut loan).await {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            loan.as_mut().withdraw();
+            loan.await
+        }
+    };
+    let value = outcome.expect_err("nobody asked for it").into_inner();
+    println!("not borrowed in time, so it is still {value}");
+}
+
+/// A withdrawn loan that is out ends when the guard is dropped; until then the thread does other work.
+async fn lender_withdraws_while_it_is_out() {
+    let (mut lender, mut borrower) = RefMutChannel::<u32>::new().into_split();
+    let (stop, stopped) = oneshot::channel();
+    let lend = async {
+        let mut loan = pin!(lender.lend_owned(1));
+        tokio::select! {
+            outcome = &mut loan => outcome,
+            _ = stopped => {
+                println!("stopping; dropped here, the loan would block this thread for ever");
+                loan.as_mut().withdraw();
+                loan.await
+            }
+        }
+    };
+    let borrow = async {
+        let mut guard = borrower.borrow().await.expect("the lender is there");
+        stop.send(()).expect("the lender waits for it");
+        sleep(SHORT).await;
+        *guard += 1;
+    };
+    let (value, ()) = tokio::join!(lend, borrow);
+    println!("it came back as {}", value.expect("it was borrowed"));
+}
+
+/// A boxed loan can be dropped at any time: the last guard frees the box.
+async fn lender_drops_a_box_that_is_out() {
+    let (mut lender, mut borrower) = RefMutChannel::<u32>::new().into_split();
+    let (stop, stopped) = oneshot::channel();
+    let lend = async move {
+        tokio::select! {
+            _ = lender.lend_boxed(Box::new(1)) => unreachable!("the guard is held until after the stop"),
+            _ = stopped => drop(lender),
+        }
+    };
+    let borrow = async {
+        let mut guard = borrower.borrow().await.expect("the lender is there");
+        stop.send(()).expect("the lender waits for it");
+        sleep(SHORT).await;
+        *guard += 1;
+        println!("the lender is gone, the guard still has {guard}");
+    };
+    tokio::join!(lend, borrow);
+}
+
+/// On threads: both sides have calls with a deadline.
+fn threads_time_out() {
+    let mut channel = RefMutChannel::<u32>::new();
+    let (mut lender, mut borrower) = channel.split();
+    let lent = lender.lend_timeout(&mut 1, SHORT);
+    println!("lent: {lent:?}, borrowed: {:?}", borrower.borrow_timeout(SHORT));
+    assert_eq!(lent, Err(LendTimeoutError::Timeout));
+}

@@ -1,0 +1,115 @@
+//! One static buffer goes to and fro between a driver and its user, in the style of firmware: nothing is allocated, no
+//! value is copied, and `mod firmware` uses `core` only.
+//!
+//! The problem: a peripheral reads into a fixed buffer by DMA. When a transfer is done another task is to parse the
+//! buffer where it is, and write the answer into it; only then may the next transfer begin. `lend_static` is safe: what
+//! lives for ever may be lent for ever, whatever becomes of the future.
+//!
+//! Run: `cargo run --example dma_buffer`
+
+mod firmware {
+    use core::pin::pin;
+    use core::sync::atomic::{AtomicBool, Ordering};
+    use core::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+    use ref_channel::{LendError, RefMutBorrower, RefMutChannel, RefMutLender};
+
+    pub(crate) type Sector = [u8; 512];
+    pub(crate) const SECTORS: u8 = 8;
+
+    static CHANNEL: RefMutChannel<Sector> = RefMutChannel::new();
+
+    /// Stands for the hardware: reads a sector of the disk into memory.
+    fn transfer(sector: u8, buffer: &mut Sector) {
+        buffer.fill(sector + 1);
+    }
+
+    /// Owns the buffer: one transfer, one loan, and so on. Returns the checksum of what the user wrote.
+    async fn driver(mut lender: RefMutLender<'static, Sector>, mut buffer: &'static mut Sector) -> u32 {
+        let mut written = 0;
+        for sector in 0..SECTORS {
+            transfer(sector, buffer);
+            buffer = match lender.lend_static(buffer).await {
+                Ok(back) => back,
+                Err(LendError(_buffer)) => break, // nobody is there to read
+            };
+            written += checksum(buffer);
+        }
+        written
+    }
+
+    /// Parses each sector in place and overwrites it with the answer. It ends when the driver does.
+    async fn user(mut borrower: RefMutBorrower<'static, Sector>, log: fn(u8, u32)) -> u32 {
+        let mut read = 0;
+        while let Ok(mut sector) = borrower.borrow().await {
+            let sum = checksum(&sector);
+            log(sector[0], sum);
+            read += sum;
+            sector.iter_mut().for_each(|byte| *byte *= 2);
+        }
+        read
+    }
+
+    fn checksum(sector: &Sector) -> u32 {
+        sector.iter().map(|&byte| u32::from(byte)).sum()
+    }
+
+    /// What `main` of the firmware does. `None` if the channel is in use.
+    pub(crate) fn run(buffer: &'static mut Sector, log: fn(u8, u32)) -> Option<(u32, u32)> {
+        let (lender, borrower) = CHANNEL.try_split()?;
+        Some(join(driver(lender, buffer), user(borrower, log)))
+    }
+
+    /// The executor: polls each task that was woken, until both are done.
+    fn join<A, B>(one: impl Future<Output = A>, two: impl Future<Output = B>) -> (A, B) {
+        static WOKEN: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
+        let [first, second] = &WOKEN;
+        first.store(true, Ordering::Relaxed);
+        second.store(true, Ordering::Relaxed);
+        let (mut one, mut two) = (pin!(one), pin!(two));
+        let (mut a, mut b) = (None, None);
+        loop {
+            if a.is_none() && first.swap(false, Ordering::Acquire) {
+                a = ready(one.as_mut().poll(&mut Context::from_waker(&waker(first))));
+            }
+            if b.is_none() && second.swap(false, Ordering::Acquire) {
+                b = ready(two.as_mut().poll(&mut Context::from_waker(&waker(second))));
+            }
+            match (a, b) {
+                (Some(a), Some(b)) => return (a, b),
+                undone => (a, b) = undone,
+            }
+            // Firmware sleeps here until the next interrupt (`wfi`).
+            core::hint::spin_loop();
+        }
+    }
+
+    fn ready<T>(poll: Poll<T>) -> Option<T> {
+        match poll {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        }
+    }
+
+    /// A waker that sets a flag.
+    fn waker(flag: &'static AtomicBool) -> Waker {
+        static VTABLE: RawWakerVTable = RawWakerVTable::new(|flag| RawWaker::new(flag, &VTABLE), wake, wake, |_| {});
+        fn wake(flag: *const ()) {
+            // SAFETY: the pointer was made of a `&'static AtomicBool`, below.
+            unsafe { &*flag.cast::<AtomicBool>() }.store(true, Ordering::Release);
+        }
+        // SAFETY: the flag is static and atomic, so the functions may be called at any time and on any thread.
+        unsafe { Waker::from_raw(RawWaker::new((&raw const *flag).cast(), &VTABLE)) }
+    }
+}
+
+fn main() {
+    static mut BUFFER: firmware::Sector = [0; 512];
+    // SAFETY: `main` runs once, and this is the only place where the buffer is named.
+    let buffer = unsafe { &mut *(&raw mut BUFFER) };
+
+    let log = |sector, checksum| println!("sector {sector}: checksum {checksum}");
+    let (written, read) = firmware::run(buffer, log).expect("the channel is split for the first time");
+    println!("read {read}, written {written}");
+    // Each sector is filled with its number, counted from 1; the user doubled every byte.
+    assert_eq!((read, written), (36 * 512, 2 * 36 * 512));
+}
