@@ -1,0 +1,139 @@
+//! An axum service whose state belongs to one task and is lent to the handlers.
+//!
+//! The problem: the usual `Arc<Mutex<State>>` has no owner. Nobody can say when the last request is done, nobody can take
+//! the state out at the end without a fight, and a handler that panics poisons it. Here a task owns the state and lends
+//! it; a handler has `&mut State` for as long as it wants, over an `.await` too; and when the server has stopped the
+//! owner has the state back.
+//!
+//! The example talks to itself by a real HTTP client over loopback, then stops.
+//!
+//! Run in this directory: `cargo run`
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{Request, StatusCode};
+use axum::routing::{get, post};
+use http_body_util::BodyExt;
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use ref_channel::notifier::WakerQueue;
+use ref_channel::{RefMutBorrower, RefMutChannel, RefMutLender};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::{JoinSet, yield_now};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Default)]
+struct Stock {
+    items: BTreeMap<String, u32>,
+    requests: u32,
+}
+
+/// What each handler has of the state: axum clones it for each request.
+type Shared = RefMutBorrower<'static, Stock, WakerQueue>;
+
+/// Owns the state: lends it until the server, and with it the last borrower, is gone.
+async fn own(mut lender: RefMutLender<'_, Stock, WakerQueue>) -> Stock {
+    let mut stock = Stock::default();
+    loop {
+        match lender.lend_owned(stock).await {
+            Ok(back) => stock = back,
+            Err(error) => return error.into_inner(),
+        }
+    }
+}
+
+async fn add(State(mut shared): State<Shared>, Path(item): Path<String>) -> Result<String, StatusCode> {
+    // The guard gives the state back when the handler is done, or panics, or is dropped because the client hung up.
+    let mut stock = shared.borrow().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    stock.requests += 1;
+    let count = stock.items.get(&item).copied().unwrap_or(0);
+    yield_now().await; // read, wait, write: a lost update, were it not ours for all that time
+    stock.items.insert(item, count + 1);
+    Ok((count + 1).to_string())
+}
+
+async fn count(State(mut shared): State<Shared>, Path(item): Path<String>) -> Result<String, StatusCode> {
+    let mut stock = shared.borrow().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    stock.requests += 1;
+    let count = stock.items.get(&item).ok_or(StatusCode::NOT_FOUND)?;
+    Ok(count.to_string())
+}
+
+async fn crash(State(mut shared): State<Shared>) -> StatusCode {
+    let _stock = shared.borrow().await;
+    panic!("a bug in a handler, which has the state");
+}
+
+fn service(shared: Shared) -> Router {
+    Router::new()
+        .route("/items/{item}", post(add))
+        .route("/items/{item}", get(count))
+        .route("/crash", get(crash))
+        .with_state(shared)
+}
+
+/// The client: sends one request, and returns the status and the text of the answer.
+async fn send(
+    client: Client<HttpConnector, Body>,
+    method: &'static str,
+    url: String,
+) -> Result<(StatusCode, String), Failure> {
+    let request = Request::builder().method(method).uri(url).body(Body::empty())?;
+    let response = client.request(request).await?;
+    let status = response.status();
+    let body = response.into_body().collect().await?.to_bytes();
+    Ok((status, String::from_utf8(body.to_vec())?))
+}
+
+async fn drive(address: SocketAddr) -> Result<(), Failure> {
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let url = |path: &str| format!("http://{address}{path}");
+
+    let mut requests = JoinSet::new();
+    for number in 0..40 {
+        let path = if number % 4 == 0 { "/items/pear" } else { "/items/apple" };
+        requests.spawn(send(client.clone(), "POST", url(path)));
+    }
+    for answer in requests.join_all().await {
+        assert_eq!(answer?.0, StatusCode::OK);
+    }
+    println!(
+        "GET /crash: failed: {}",
+        send(client.clone(), "GET", url("/crash")).await.is_err()
+    );
+    for path in ["/items/apple", "/items/pear", "/items/plum"] {
+        let (status, body) = send(client.clone(), "GET", url(path)).await?;
+        println!("GET {path}: {} {body:?}", status.as_u16());
+    }
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let (lender, shared) = RefMutChannel::new().into_split();
+    let owner = tokio::spawn(own(lender));
+
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = axum::serve(listener, service(shared)).with_graceful_shutdown(async move { drop(stopped.await) });
+    let server = tokio::spawn(server.into_future());
+
+    drive(address).await?;
+    drop(stop);
+    server.await??;
+
+    // Nobody can borrow any more, so the owner is done, and has it all.
+    let stock = owner.await?;
+    println!("stopped after {} requests with {:?}", stock.requests, stock.items);
+    assert_eq!(
+        (stock.items["apple"], stock.items["pear"], stock.requests),
+        (30, 10, 43)
+    );
+    Ok(())
+}
