@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::ptr::NonNull;
 
 use crate::borrower::Borrower;
@@ -52,6 +53,10 @@ unsafe impl<T: ?Sized + Sync, N: Notifier> Sync for Channel<T, Shared, N> {}
 unsafe impl<T: ?Sized + Send, N: Notifier> Send for Channel<T, Exclusive, N> {}
 // SAFETY: what a channel passes from thread to thread is `&mut T`.
 unsafe impl<T: ?Sized + Send, N: Notifier> Sync for Channel<T, Exclusive, N> {}
+
+// After a panic the channel is in order. It does not hold the value, so it says nothing about that.
+impl<T: ?Sized, M: Mutability, N: Notifier> UnwindSafe for Channel<T, M, N> {}
+impl<T: ?Sized, M: Mutability, N: Notifier> RefUnwindSafe for Channel<T, M, N> {}
 
 impl<T: ?Sized, M: Mutability, N: Notifier> Channel<T, M, N> {
     const_unless_loom! {

@@ -57,6 +57,9 @@
 //! | `event-listener` | no | the backend `Event`; implies `alloc` |
 //! | `spin` | no | the backend `Spin`: it blocks without `std` |
 //! | `park` | no | the backend `Park`; implies `std` |
+//! | `futures-core` | no | `FusedFuture` for the futures |
+//! | `portable-atomic` | no | atomics for targets without compare-and-swap, from the crate of that name |
+//! | `critical-section` | no | the same by critical sections; implies `portable-atomic` |
 //! | `loom` | no | for this crate's own models |
 //!
 //! Features only add. Without any the crate is `no_std`, allocates nothing, and has no dependencies; with the default

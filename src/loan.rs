@@ -283,6 +283,12 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> Lending<'l, T, M
         (&mut this.loan, place)
     }
 
+    /// The outcome was told.
+    #[cfg(feature = "futures-core")]
+    pub(crate) fn is_over(&self) -> bool {
+        self.loan.phase == Phase::Told
+    }
+
     pub(crate) fn has_value(&self) -> bool {
         self.loan.value.is_some()
     }

@@ -46,6 +46,7 @@
 //! until the guard's drop is over. Whoever notifies the borrower is the lender, through `&mut`.
 
 use core::fmt;
+use core::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::notifier::{Key, Notice, Notifier, Wake};
 use crate::sync::{AtomicU8, AtomicUsize, Ledger, Ordering, UnsafeCell, const_unless_loom};
@@ -408,6 +409,10 @@ unsafe impl<N: Sync> Sync for Link<N> {}
 // SAFETY: as for `Sync`; `N` goes along.
 unsafe impl<N: Send> Send for Link<N> {}
 
+// Each step is whole before anything foreign is called, so a panic leaves the state in order.
+impl<N> UnwindSafe for Link<N> {}
+impl<N> RefUnwindSafe for Link<N> {}
+
 // `sides`: none, one or two sides in the low bits.
 const BOTH: u8 = 2;
 /// A split of a static is under way.
@@ -676,9 +681,8 @@ impl<N: Notifier> Link<N> {
             loop {
                 let done = state.taken_or_gone(*counted, exclusive);
                 let next = done.unwrap_or_else(|| state.requested(*counted, arm));
-                if next != state
-                    && let Err(now) = self.step(state, next)
-                {
+                let step = if next == state { Ok(()) } else { self.step(state, next) };
+                if let Err(now) = step {
                     state = now;
                     continue;
                 }

@@ -17,7 +17,10 @@ pub(crate) use const_unless_loom;
 #[cfg(not(all(loom, feature = "loom")))]
 mod imp {
     pub(crate) use core::hint::spin_loop;
+    #[cfg(not(feature = "portable-atomic"))]
     pub(crate) use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
+    #[cfg(feature = "portable-atomic")]
+    pub(crate) use portable_atomic::{AtomicBool, AtomicU8, AtomicUsize};
     #[cfg(feature = "std")]
     pub(crate) use std::thread::{Thread, current, park, yield_now};
 

@@ -62,6 +62,13 @@ impl<'b, T: ?Sized, M: Mutability, N: AsyncNotifier> Future for Borrow<'b, T, M,
     }
 }
 
+#[cfg(feature = "futures-core")]
+impl<T: ?Sized, M: Mutability, N: AsyncNotifier> futures_core::FusedFuture for Borrow<'_, T, M, N> {
+    fn is_terminated(&self) -> bool {
+        self.done
+    }
+}
+
 impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Drop for Borrow<'_, T, M, N> {
     #[inline]
     fn drop(&mut self) {

@@ -45,6 +45,16 @@ macro_rules! lend_future {
             }
         }
 
+        #[cfg(feature = "futures-core")]
+        impl<T: $($sized Sized)?, M: Mutability, N: AsyncNotifier> futures_core::FusedFuture for $name<'_, T, M, N>
+        where
+            Self: Future,
+        {
+            fn is_terminated(&self) -> bool {
+                self.lending.is_over()
+            }
+        }
+
         impl<T: $($sized Sized)?, M: Mutability, N: AsyncNotifier> fmt::Debug for $name<'_, T, M, N> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_tuple(stringify!($name)).field(&self.lending).finish()

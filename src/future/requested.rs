@@ -121,6 +121,13 @@ impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Future for Requested<'_, T, M, 
     }
 }
 
+#[cfg(feature = "futures-core")]
+impl<T: ?Sized, M: Mutability, N: AsyncNotifier> futures_core::FusedFuture for Requested<'_, T, M, N> {
+    fn is_terminated(&self) -> bool {
+        self.done
+    }
+}
+
 impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Drop for Requested<'_, T, M, N> {
     fn drop(&mut self) {
         // SAFETY: a value that is dropped does not move any more.

@@ -106,10 +106,9 @@ impl<W: Target> Slot<W> {
     /// As for [`Notifier::deregister`](super::Notifier::deregister).
     #[inline]
     pub(super) unsafe fn deregister(&self, seat: &mut SlotSeat, notified: bool) {
-        if let Some(cell) = seat.registered.take()
-            && notified
-        {
-            seat.claimed = cell;
+        match seat.registered.take() {
+            Some(cell) if notified => seat.claimed = cell,
+            _ => {}
         }
     }
 

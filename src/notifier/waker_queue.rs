@@ -260,11 +260,9 @@ impl WakerQueue {
             let mut first_panic = None;
             while let Some(waker) = self.pop_waking() {
                 let woken = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| waker.wake()));
-                if let Err(panic) = woken
-                    && let Some(later) = first_panic.replace(panic)
-                {
-                    // Its drop could panic, too.
-                    core::mem::forget(later);
+                if let Err(panic) = woken {
+                    // The drop of an earlier one could panic, too.
+                    core::mem::forget(first_panic.replace(panic));
                 }
             }
             if let Some(panic) = first_panic {
