@@ -1,0 +1,21 @@
+//! Two threads with a `&Cell` would race: neither halves nor guards nor futures of one may be sent.
+
+use core::cell::Cell;
+use ref_channel::{RefChannel, RefGuard};
+use std::thread;
+
+fn main() {}
+
+fn borrower() {
+    let (_lender, mut borrower) = RefChannel::<Cell<u32>>::new().into_split();
+    thread::spawn(move || borrower.borrow_blocking().unwrap().set(1));
+}
+
+fn lender() {
+    let (mut lender, _borrower) = RefChannel::<Cell<u32>>::new().into_split();
+    thread::spawn(move || lender.lend_blocking(&Cell::new(1)));
+}
+
+fn guard(guard: RefGuard<'static, Cell<u32>>) {
+    thread::spawn(move || guard.set(1));
+}
