@@ -104,8 +104,9 @@ mod firmware {
 
 fn main() {
     static mut BUFFER: firmware::Sector = [0; 512];
-    // SAFETY: `main` runs once, and this is the only place where the buffer is named.
-    let buffer = unsafe { &mut *(&raw mut BUFFER) };
+    let buffer = &raw mut BUFFER;
+    // SAFETY: `main` runs once, and the buffer is named nowhere else.
+    let buffer = unsafe { &mut *buffer };
 
     let log = |sector, checksum| println!("sector {sector}: checksum {checksum}");
     let (written, read) = firmware::run(buffer, log).expect("the channel is split for the first time");

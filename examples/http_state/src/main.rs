@@ -13,7 +13,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{Request, StatusCode};
-use axum::routing::{get, post};
+use axum::routing::get;
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
@@ -71,18 +71,15 @@ async fn crash(State(mut shared): State<Shared>) -> StatusCode {
 
 fn service(shared: Shared) -> Router {
     Router::new()
-        .route("/items/{item}", post(add))
-        .route("/items/{item}", get(count))
+        .route("/items/{item}", get(count).post(add))
         .route("/crash", get(crash))
         .with_state(shared)
 }
 
+type Http = Client<HttpConnector, Body>;
+
 /// The client: sends one request, and returns the status and the text of the answer.
-async fn send(
-    client: Client<HttpConnector, Body>,
-    method: &'static str,
-    url: String,
-) -> Result<(StatusCode, String), Failure> {
+async fn send(client: Http, method: &'static str, url: String) -> Result<(StatusCode, String), Failure> {
     let request = Request::builder().method(method).uri(url).body(Body::empty())?;
     let response = client.request(request).await?;
     let status = response.status();
