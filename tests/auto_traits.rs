@@ -3,6 +3,8 @@
 //! Reproduces two faults of the published design: no task with a guard over an `.await` could be spawned on an executor
 //! of many threads, and a value that is not `Send` could not be lent even on one thread.
 #![cfg(not(all(loom, feature = "loom")))]
+#![allow(dead_code, reason = "some functions are there to be compiled")]
+#![allow(clippy::manual_async_fn, reason = "the signatures say that the futures are `Send`")]
 
 use core::cell::Cell;
 use core::error::Error;
@@ -176,7 +178,6 @@ mod unsized_values {
 }
 
 /// The same for any `T`, lifetime and notifier: no more is asked than the contract says.
-#[expect(dead_code, reason = "to be compiled")]
 mod generic {
     use super::*;
 
@@ -269,7 +270,6 @@ mod unpin {
     assert_not_impl_any!(LendOwned<'static, u32, Shared>: Unpin);
     assert_not_impl_any!(LendOwned<'static, u32, Exclusive>: Unpin);
 
-    #[expect(dead_code, reason = "to be compiled")]
     fn unless_the_waiter_is_not<'p, 'b, T: ?Sized, M: Mutability, N: AsyncNotifier<Waiter: Unpin>>(
         borrow: &'p mut Borrow<'b, T, M, N>,
     ) -> Pin<&'p mut Borrow<'b, T, M, N>> {
@@ -306,6 +306,36 @@ mod errors {
     }
 }
 
+/// After a caught panic a channel can be used: it holds no value that could be in disorder.
+mod unwind_safe {
+    use super::*;
+    use core::panic::{RefUnwindSafe, UnwindSafe};
+
+    assert_impl_all!(Channel<SendOnly, Shared>: UnwindSafe, RefUnwindSafe);
+    assert_impl_all!(Channel<SendOnly, Exclusive, WakerQueue>: UnwindSafe, RefUnwindSafe);
+    assert_impl_all!(RefLender<'static, SendOnly>: UnwindSafe, RefUnwindSafe);
+    assert_impl_all!(RefMutBorrower<'static, dyn FnMut() + Send>: UnwindSafe, RefUnwindSafe);
+    assert_impl_all!(RefMutGuard<'static, u32>: UnwindSafe, RefUnwindSafe);
+    // The value may be.
+    assert_not_impl_any!(RefMutGuard<'static, SendOnly>: UnwindSafe, RefUnwindSafe);
+}
+
+/// With the crate `futures`, a `select!` asks whether a future has ended.
+#[cfg(feature = "futures-core")]
+mod fused {
+    use super::*;
+    use futures::future::FusedFuture;
+
+    assert_impl_all!(Lend<'static, str, Shared>: FusedFuture);
+    assert_impl_all!(TryLend<'static, str, Exclusive>: FusedFuture);
+    assert_impl_all!(LendOwned<'static, u32, Exclusive, WakerQueue>: FusedFuture);
+    assert_impl_all!(LendStatic<'static, str, Shared>: FusedFuture);
+    #[cfg(feature = "alloc")]
+    assert_impl_all!(ref_channel::future::LendBoxed<'static, str, Shared>: FusedFuture);
+    assert_impl_all!(Requested<'static, str, Shared>: FusedFuture);
+    assert_impl_all!(Borrow<'static, str, Exclusive, WakerQueue>: FusedFuture);
+}
+
 mod notifiers {
     use super::*;
 
@@ -340,14 +370,10 @@ impl Future for YieldNow {
 }
 
 /// A guard over an `.await`, for any value that may be sent.
-fn hold_exclusive<'a, T: ?Sized + Send, N: AsyncNotifier>(
+fn hold_exclusive<'a, T: ?Sized + Send + 'a, N: AsyncNotifier + 'a>(
     mut borrower: RefMutBorrower<'a, T, N>,
     mut work: impl FnMut(&mut T) + Send + 'a,
-) -> impl Future<Output = ()> + Send + 'a
-where
-    T: 'a,
-    N: 'a,
-{
+) -> impl Future<Output = ()> + Send + 'a {
     async move {
         while let Ok(mut guard) = borrower.borrow().await {
             YieldNow::default().await;
@@ -357,14 +383,10 @@ where
 }
 
 /// A guard over an `.await`, for any value that may be shared.
-fn hold_shared<'a, T: ?Sized + Sync, N: AsyncNotifier>(
+fn hold_shared<'a, T: ?Sized + Sync + 'a, N: AsyncNotifier + 'a>(
     mut borrower: RefBorrower<'a, T, N>,
     mut work: impl FnMut(&T) + Send + 'a,
-) -> impl Future<Output = ()> + Send + 'a
-where
-    T: 'a,
-    N: 'a,
-{
+) -> impl Future<Output = ()> + Send + 'a {
     async move {
         while let Ok(guard) = borrower.borrow().await {
             let other = RefGuard::clone(&guard);
@@ -378,14 +400,11 @@ where
 }
 
 /// All async loans of one lender, over an `.await`, for any value that may be sent.
-fn lend_exclusive<'a, T: Send + 'static, N: AsyncNotifier>(
+fn lend_exclusive<'a, T: Send + 'static, N: AsyncNotifier + 'a>(
     mut lender: RefMutLender<'a, T, N>,
     mut value: T,
     fixed: &'static mut T,
-) -> impl Future<Output = T> + Send + 'a
-where
-    N: 'a,
-{
+) -> impl Future<Output = T> + Send + 'a {
     async move {
         lender.requested().await.unwrap();
         // SAFETY: it is awaited here, and whoever calls this function polls its future to the end.
@@ -398,14 +417,11 @@ where
 }
 
 /// The same for any value that may be shared, and sent for the sake of the future that owns it.
-fn lend_shared<'a, T: Send + Sync + 'static, N: AsyncNotifier>(
+fn lend_shared<'a, T: Send + Sync + 'static, N: AsyncNotifier + 'a>(
     mut lender: RefLender<'a, T, N>,
     value: T,
     fixed: &'static T,
-) -> impl Future<Output = T> + Send + 'a
-where
-    N: 'a,
-{
+) -> impl Future<Output = T> + Send + 'a {
     async move {
         lender.requested().await.unwrap();
         // SAFETY: it is awaited here, and whoever calls this function polls its future to the end.
@@ -418,14 +434,10 @@ where
 }
 
 /// A value that may only be shared, or that is not `'static`, is lent by reference.
-#[expect(dead_code, reason = "to be compiled")]
-fn lend_references<'a, T: ?Sized + Sync, N: AsyncNotifier>(
+fn lend_references<'a, T: ?Sized + Sync, N: AsyncNotifier + 'a>(
     mut lender: RefLender<'a, T, N>,
     value: &'a T,
-) -> impl Future<Output = ()> + Send + 'a
-where
-    N: 'a,
-{
+) -> impl Future<Output = ()> + Send + 'a {
     async move {
         // SAFETY: it is awaited here, and whoever calls this function polls its future to the end.
         while unsafe { lender.lend(value) }.await.is_ok() {}
@@ -486,7 +498,6 @@ mod general_enough {
         }
     }
 
-    #[expect(dead_code, reason = "to be compiled")]
     fn of_any_worker<'a, W: Work + Send + 'a>(mut worker: W, mut borrower: RefMutBorrower<'a, str>) -> Boxed<'a> {
         Box::pin(async move {
             worker.work(&mut borrower).await;

@@ -8,7 +8,7 @@ use core::future::Future;
 use ref_channel::future::{Borrow, Lend, LendOwned, LendStatic, Requested, TryLend};
 use ref_channel::notifier::{AsyncNotifier, Notifier};
 use ref_channel::{
-    BorrowError, Borrower, Channel, Exclusive, Guard, LendError, Lender, Mutability, RefBorrower, RefChannel, RefGuard,
+    BorrowError, Borrower, Exclusive, Guard, LendError, Lender, Mutability, RefBorrower, RefChannel, RefGuard,
     RefLender, RefMutBorrower, RefMutChannel, RefMutGuard, Shared,
 };
 
@@ -58,7 +58,7 @@ mod shorter {
     }
 
     /// The same of one that points into the value.
-    fn place<'b, 'v>(guard: RefGuard<'b, Vec<&'v str>>) -> Option<RefGuard<'b, str>> {
+    fn place<'b>(guard: RefGuard<'b, Vec<&str>>) -> Option<RefGuard<'b, str>> {
         RefGuard::filter_map(guard, |list| list.first().copied()).ok()
     }
 }
@@ -69,7 +69,7 @@ mod any_mutability {
     use super::*;
     use core::time::Duration;
     use ref_channel::notifier::BlockingNotifier;
-    use ref_channel::{LendTimeoutError, TryLendError};
+    use ref_channel::{Channel, LendTimeoutError, TryLendError};
 
     /// If the value's lifetime, which nothing makes shorter here, were that of the `&mut` to the lender, the second call
     /// would not compile.
@@ -145,13 +145,10 @@ mod any_mutability {
 }
 
 /// The same in async code: each loan of its own, the values longer than all of them.
-async fn lend_all<'v, T: ?Sized, M: Mutability, N: AsyncNotifier>(
+async fn lend_all<'v, T: ?Sized + 'v, M: Mutability, N: AsyncNotifier>(
     mut lender: Lender<'_, T, M, N>,
     values: impl IntoIterator<Item = M::Ref<'v, T>>,
-) -> usize
-where
-    T: 'v,
-{
+) -> usize {
     let mut lent = 0;
     for value in values {
         // SAFETY: it is awaited here, and the futures of this function are polled to the end.
@@ -244,8 +241,7 @@ fn references_are_stored_through_a_guard() {
     assert_eq!(list.unwrap(), ["stored"]);
 }
 
-/// Guards of owned halves live as long as the half is borrowed; one in a struct together with its half's borrow.
-#[cfg(feature = "alloc")]
+/// A guard is kept in a struct, which then borrows the half, and not the channel for ever.
 mod guards_in_structs {
     use super::*;
 
@@ -271,7 +267,8 @@ mod guards_in_structs {
 
     #[test]
     fn a_struct_holds_a_guard() {
-        let (mut lender, mut borrower) = RefMutChannel::<(u32, u32)>::new().into_split();
+        let mut channel = RefMutChannel::<(u32, u32)>::new();
+        let (mut lender, mut borrower) = channel.split();
         let borrow = async {
             let session = Session::begin(&mut borrower).await.unwrap();
             *session.first().value = 7;
@@ -330,12 +327,13 @@ mod run_blocking {
 fn halves_of_a_static_need_no_lifetime() {
     static CHANNEL: RefMutChannel<u32> = RefMutChannel::new();
 
-    fn task(mut borrower: RefMutBorrower<'static, u32>) -> impl Future<Output = ()> + Send + 'static {
-        async move { *borrower.borrow().await.unwrap() += 1 }
+    fn spawn(task: impl Future<Output = ()> + Send + 'static) -> impl Future<Output = ()> {
+        task
     }
 
-    let (mut lender, borrower) = CHANNEL.try_split().unwrap();
-    let (value, ()) = pollster::block_on(async { futures::join!(lender.lend_owned(1), task(borrower)) });
+    let (mut lender, mut borrower) = CHANNEL.try_split().unwrap();
+    let task = spawn(async move { *borrower.borrow().await.unwrap() += 1 });
+    let (value, ()) = pollster::block_on(async { futures::join!(lender.lend_owned(1), task) });
     assert_eq!(value, Ok(2));
 }
 
