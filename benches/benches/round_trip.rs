@@ -3,11 +3,11 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use ref_channel_benches::{entrant, round_trip};
 
-fn round_trips(criterion: &mut Criterion) {
+fn all(criterion: &mut Criterion) {
     for group in round_trip::groups() {
         entrant::bench(criterion, &group);
     }
 }
 
-criterion_group!(benches, round_trips);
+criterion_group!(benches, all);
 criterion_main!(benches);

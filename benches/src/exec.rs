@@ -55,17 +55,43 @@ impl Local for Joined {
         let flag = Arc::new(Flag(AtomicBool::new(true)));
         let waker = Waker::from(flag.clone());
         let cx = &mut Context::from_waker(&waker);
-        let (mut a, mut b) = (pin!(a), pin!(b));
-        let (mut a_runs, mut b_runs) = (true, true);
-        while a_runs || b_runs {
+        let mut both = pin!(join(a, b));
+        loop {
             assert!(flag.0.swap(false, Ordering::Acquire), "nobody was woken");
-            if a_runs {
-                a_runs = a.as_mut().poll(cx).is_pending();
-            }
-            if b_runs {
-                b_runs = b.as_mut().poll(cx).is_pending();
+            if both.as_mut().poll(cx).is_ready() {
+                return;
             }
         }
+    }
+}
+
+/// Polls the one, then the other, until both are at their ends.
+async fn join(a: impl Future<Output = ()>, b: impl Future<Output = ()>) {
+    let (mut a, mut b) = (pin!(a), pin!(b));
+    let (mut a_runs, mut b_runs) = (true, true);
+    poll_fn(|cx| {
+        if a_runs {
+            a_runs = a.as_mut().poll(cx).is_pending();
+        }
+        if b_runs {
+            b_runs = b.as_mut().poll(cx).is_pending();
+        }
+        if a_runs || b_runs {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    })
+    .await;
+}
+
+/// The same in smol's `block_on`, which parks the thread when nothing is to be done: here there always is.
+#[derive(Debug)]
+pub struct BlockOn;
+
+impl Local for BlockOn {
+    fn run(a: impl Future<Output = ()> + 'static, b: impl Future<Output = ()> + 'static) {
+        smol::future::block_on(join(a, b));
     }
 }
 

@@ -1,11 +1,12 @@
-//! One thread: both halves in one task, or each in its own.
+//! One thread: both halves in one task, or each in its own, or both in one task of a `block_on` that can park.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ref_channel::notifier::{AtomicWaker, Event, Spin, WakerQueue, WakerSlot};
 
+use crate::clock::thread_time;
 use crate::entrant::{Group, Role, Run};
-use crate::exec::{Joined, Local, Tasks};
+use crate::exec::{BlockOn, Joined, Local, Tasks};
 use crate::pairs::{
     AsyncChannel, BorrowMutex, Embassy, EmbassyLocal, Floor, Flume0, Flume1, Kanal0, Kanal1, LocalPair, Ours,
     PublishedDesign, TokioMpsc, TokioOneshot,
@@ -13,9 +14,9 @@ use crate::pairs::{
 
 fn run<E: Local, P: LocalPair>(rounds: u64) -> Duration {
     let (a, b) = P::local_tasks(rounds);
-    let start = Instant::now();
+    let start = thread_time();
     E::run(a, b);
-    start.elapsed()
+    thread_time() - start
 }
 
 fn entrants<E: Local>() -> Vec<(&'static str, Role, Run)> {
@@ -48,5 +49,6 @@ pub fn groups() -> Vec<Group> {
     vec![
         Group::new("round_trip/joined", &entrants::<Joined>()),
         Group::new("round_trip/tasks", &entrants::<Tasks>()),
+        Group::new("round_trip/block_on", &entrants::<BlockOn>()),
     ]
 }
