@@ -14,7 +14,7 @@
 use std::process::Command;
 
 /// What the messages were written by.
-const COMPILER: &str = "rustc 1.95.0 ";
+const COMPILER: &str = "rustc 1.95.0";
 
 #[test]
 fn programs_that_must_not_compile() {

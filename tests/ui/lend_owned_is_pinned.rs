@@ -1,13 +1,14 @@
 //! Borrowers point into the future that owns the value: it must not move.
 
-use core::pin::Pin;
-use core::task::Context;
 use ref_channel::RefMutLender;
 
 fn main() {}
 
-fn poll_then_move(lender: &mut RefMutLender<'_, u32>, cx: &mut Context<'_>) {
+// Of this crate, for the message would be another one where the sources of std are installed.
+fn poll_unpinned<F: Future + Unpin>(_: &mut F) {}
+
+fn poll_then_move(lender: &mut RefMutLender<'_, u32>) {
     let mut lend = lender.lend_owned(1);
-    let _ = Future::poll(Pin::new(&mut lend), cx);
+    poll_unpinned(&mut lend);
     drop(Box::new(lend));
 }
