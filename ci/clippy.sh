@@ -10,6 +10,8 @@ for feature in $(ci/features); do
         cargo clippy --quiet --lib --no-default-features --features "$feature" -- -D warnings
 done
 
+# Under loom nothing spins, and clippy sees that the loops are empty.
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/loom"
 RUSTFLAGS="--cfg loom" ci/quietly "clippy, models" \
-    cargo clippy --quiet --test loom --features loom,atomic-waker,event-listener,spin,park -- -D warnings
+    cargo clippy --quiet --test loom --features loom,atomic-waker,event-listener,spin,park -- -D warnings \
+    -A clippy::reversed_empty_ranges -A clippy::absurd_extreme_comparisons
