@@ -173,6 +173,30 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
         }
     }
 
+    /// Makes another borrower of the same channel, as [`Clone`] does.
+    ///
+    /// It stands here as well so that the compiler says, where the notifier is one of a single waiter, which ones are not.
+    ///
+    /// ```
+    /// use ref_channel::{RefMutChannel, notifier::WakerQueue};
+    ///
+    /// let mut channel = RefMutChannel::<u32, WakerQueue>::new();
+    /// let (_lender, borrower) = channel.split();
+    /// let another = borrower.clone();
+    /// # drop(another);
+    /// ```
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it is, and this one has the better message"
+    )]
+    #[must_use]
+    pub fn clone(&self) -> Self
+    where
+        N: MultiNotifier,
+    {
+        Clone::clone(self)
+    }
+
     /// Whether the lender is gone.
     ///
     /// ```

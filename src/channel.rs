@@ -116,7 +116,8 @@ impl<T: ?Sized, M: Mutability, N: Notifier> Channel<T, M, N> {
 
     /// Splits the channel into halves that own it together, to be moved into spawned tasks and threads.
     ///
-    /// This allocates once. The half that is dropped last frees the channel.
+    /// This allocates once. The half that is dropped last frees the channel. In a struct or a signature the halves are
+    /// `RefMutLender<'static, T>` and `RefMutBorrower<'static, T>` if `T` is `'static`.
     ///
     /// ```
     /// use ref_channel::RefMutChannel;

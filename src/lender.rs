@@ -147,7 +147,8 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     /// # Cancellation
     /// Dropped before a borrower took the value, the future withdraws the offer. Dropped while the value is borrowed,
     /// it **blocks the thread** until the guard is back. To give up without blocking,
-    /// [`withdraw`](LendOwned::withdraw), then await the same future.
+    /// [`withdraw`](LendOwned::withdraw), then await the same future. If the guard is held by a task of this very thread,
+    /// to drop the future would wait for ever: there, withdraw or use [`lend_boxed`](Self::lend_boxed).
     ///
     /// ```
     /// use ref_channel::RefMutChannel;
@@ -159,6 +160,24 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     /// });
     /// assert_eq!(list.unwrap(), [1, 2]);
     /// # });
+    /// ```
+    ///
+    /// A server lends the same state until every borrower is gone, and has it back at the end:
+    ///
+    /// ```
+    /// use ref_channel::RefMutLender;
+    ///
+    /// async fn serve(mut lender: RefMutLender<'static, Vec<u32>>, mut state: Vec<u32>) -> Vec<u32> {
+    ///     loop {
+    ///         match lender.lend_owned(state).await {
+    ///             Ok(returned) => state = returned,
+    ///             Err(error) => return error.into_inner(),
+    ///         }
+    ///     }
+    /// }
+    /// # let (lender, mut borrower) = ref_channel::RefMutChannel::new().into_split();
+    /// # let client = async move { borrower.borrow().await.unwrap().push(1) };
+    /// # assert_eq!(pollster::block_on(async { futures::join!(serve(lender, vec![]), client) }).0, [1]);
     /// ```
     pub fn lend_owned(&mut self, value: T) -> LendOwned<'_, T, M, N>
     where
@@ -329,7 +348,8 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     /// Lends a reference if a borrower is waiting for it now, and blocks until it is returned.
     ///
     /// If every borrower that waits gives up before it has taken the loan, that is withdrawn: this never hangs on
-    /// a request that was cancelled.
+    /// a request that was cancelled. It does wait for a guard, which the borrower should drop before it `.await`s
+    /// anything else.
     ///
     /// # Errors
     /// [`NotRequested`](TryLendError::NotRequested) if nobody was waiting, or if who was gave up.
@@ -360,7 +380,9 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     /// Borrowers may take it again and again, one after the other (Exclusive) or together (Shared). After `f` it
     /// blocks until all guards are back. A loan that was forgotten has to end before `f` is called.
     ///
-    /// If `f` has a guard of this very loan leaked out to it, on its own thread, it waits for itself for ever.
+    /// The time that `f` takes bounds when a borrow can begin; a guard that is held on keeps this call waiting. Borrowers
+    /// should drop it before they `.await` anything else. If `f` has a guard of this very loan leaked out to it, on its own
+    /// thread, it waits for itself for ever.
     ///
     /// # Panics
     /// If `f` does, or a waker; not before the value is back.
@@ -436,7 +458,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
 }
 
 #[cfg(feature = "std")]
-impl<'d, N: BlockingNotifier> Lender<'_, dyn FnMut() + Send + 'd, Exclusive, N> {
+impl<'d, N: Notifier> Lender<'_, dyn FnMut() + Send + 'd, Exclusive, N> {
     /// Runs a closure that may borrow this stack on whatever thread borrows and calls it, and returns its result.
     ///
     /// A scoped thread without the thread: it blocks until the closure has run.
@@ -469,6 +491,7 @@ impl<'d, N: BlockingNotifier> Lender<'_, dyn FnMut() + Send + 'd, Exclusive, N> 
     where
         F: FnOnce() -> R + Send,
         R: Send,
+        N: BlockingNotifier,
     {
         let mut f = Some(f);
         let mut result = None;

@@ -76,6 +76,7 @@ const MAX_BORROWERS: usize = GUARD / REQUEST - 1;
 /// The most guards: half of what fits, so that threads that overflow together abort before it wraps.
 const MAX_GUARDS: usize = (usize::MAX / GUARD) / 2;
 
+const GUARDS: usize = usize::MAX / GUARD * GUARD;
 const TERMS: usize = OPEN | ON_REQUEST;
 const LENDER_BITS: usize = LENDER_WAITING | LENDER_KEY | WATCHING;
 const BORROWER_BITS: usize = BORROWER_WAITING | BORROWER_KEY;
@@ -142,6 +143,11 @@ impl State {
     /// No offer is up and no guard is out: the lender may write the published pointer.
     pub(crate) const fn is_settled(self) -> bool {
         !self.has(OFFER) && self.guards() == 0
+    }
+
+    /// As after the usual return: nothing is up, out, or waited for by the lender.
+    pub(crate) const fn is_back(self) -> bool {
+        self.0 & (OFFER | TERMS | LENDER_WAITING | GUARDS) == 0
     }
 
     /// The offer was taken down because nobody waited for it any more.
@@ -288,14 +294,19 @@ impl State {
     /// | before | guards | `OFFER`, `ON_REQUEST` | `HANDED_OVER` | lender's bits |
     /// |---|---|---|---|---|
     /// | not the last guard | g-1 | 0 if it was offered | same | same |
-    /// | the last guard | 0 | 0 if it was offered | 0 | 0: claimed, unless `WATCHING` |
+    /// | the last guard | 0 | 0 | 0 | 0: claimed, unless `WATCHING` |
     /// | `OPEN` | as above | same | as above | as above |
     const fn returned(self) -> Self {
+        // The usual last guard, by one comparison.
+        if self.0 & (GUARDS | OPEN | HANDED_OVER | WATCHING) == GUARD {
+            return Self(self.0 & !(GUARDS | OFFER | ON_REQUEST | LENDER_BITS));
+        }
         let mut next = Self(self.0 - GUARD);
-        if next.has(OFFER) && !next.has(OPEN) {
+        let last = next.guards() == 0;
+        if !next.has(OPEN) && (last || next.has(OFFER)) {
             next.0 &= !(OFFER | ON_REQUEST);
         }
-        if next.guards() == 0 {
+        if last {
             next.0 &= !HANDED_OVER;
             if !next.has(WATCHING) {
                 next = next.lender_claimed();

@@ -210,13 +210,12 @@ impl<N: Notifier> Place<'_, N> {
     }
 }
 
-/// As `crossbeam_utils::Backoff`: the first rounds spin, twice as long each time, the last ones yield.
-const SPIN_ROUNDS: u32 = if cfg!(all(loom, feature = "loom")) { 0 } else { 11 };
-/// In a model there is no time to spend: let the other thread run.
-const YIELD_FROM: u32 = if cfg!(all(loom, feature = "loom")) { 0 } else { 7 };
+/// Each round spins twice as long as the one before, as in `crossbeam_utils::Backoff`: together some microseconds, less
+/// than it takes to park and unpark. To yield does not pay: on a busy machine that gives away whole time slices.
+const SPIN_ROUNDS: u32 = if cfg!(all(loom, feature = "loom")) { 0 } else { 8 };
 
 pub(crate) fn pause(round: u32) {
-    if round >= YIELD_FROM {
+    if round >= SPIN_ROUNDS {
         return relax();
     }
     for _ in 0..1 << round {

@@ -32,10 +32,12 @@ pub(super) trait Target: Clone {
 }
 
 impl Target for Waker {
+    #[inline(always)]
     fn is_same(&self, other: &Self) -> bool {
         self.will_wake(other)
     }
 
+    #[inline(always)]
     fn wake_by_ref(&self) {
         self.wake_by_ref();
     }
@@ -119,6 +121,7 @@ impl<W: Target> Slot<W> {
         /// Also if the waker panics.
         struct Busy<'a>(&'a AtomicBool);
         impl Drop for Busy<'_> {
+            #[inline(always)]
             fn drop(&mut self) {
                 // Ordering: release, pairs with the acquire in `register`: the cell was read before.
                 self.0.store(false, Ordering::Release);

@@ -1,5 +1,6 @@
 use core::fmt;
 use core::marker::PhantomPinned;
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::Waker;
@@ -93,6 +94,10 @@ unsafe impl Sync for QueueNode {}
 unsafe impl Send for QueueSeat {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for QueueSeat {}
+
+// Nothing foreign runs while a node is changed, so a panic leaves it in order.
+impl UnwindSafe for QueueNode {}
+impl RefUnwindSafe for QueueNode {}
 
 impl Default for QueueNode {
     fn default() -> Self {
