@@ -1,1 +1,25 @@
+//! Models of the real code: loom runs each one in every order that the memory model allows.
+//!
+//! ```text
+//! RUSTFLAGS="--cfg loom" cargo test --release --features loom,atomic-waker,event-listener,spin,park --test loom
+//! ```
+//!
+//! With `-- --nocapture` each model prints how many interleavings it explored, and with which bound of preemptions.
 #![cfg(all(loom, feature = "loom"))]
+
+mod common;
+
+mod blocking;
+mod boxed;
+mod cancel;
+mod disconnect;
+mod faults;
+mod forgotten;
+mod loan;
+mod many;
+mod requested;
+mod shared;
+mod timeout;
+mod try_lend;
+mod wakers;
+mod withdraw;

@@ -1,0 +1,74 @@
+//! The loan itself: lend, borrow, return, and again.
+
+use loom::thread;
+use ref_channel::notifier::{AsyncNotifier, AtomicWaker, Event, Spin, WakerQueue, WakerSlot};
+use ref_channel::{Exclusive, Shared};
+
+use crate::common::{Probe, block_on, bounded, exclusive, for_notifiers, halves};
+
+/// The lender, which has the value back after each loan, and a borrower.
+fn loans<N: AsyncNotifier + 'static>(count: u32) {
+    let (mut lender, mut borrower) = halves::<Exclusive, N>();
+    thread::spawn(move || {
+        for _ in 0..count {
+            block_on(borrower.borrow()).unwrap().bump();
+        }
+    });
+    let mut value = Probe::new(0);
+    for round in 1..=count {
+        // SAFETY: it is awaited.
+        block_on(unsafe { lender.lend(&mut value) }).unwrap();
+        assert_eq!(value.bump(), 2 * round);
+        value = Probe::new(2 * round);
+    }
+}
+
+fn one<N: AsyncNotifier + 'static>() {
+    loans::<N>(1);
+}
+
+/// The second offer comes while the first return may still be notifying.
+fn two<N: AsyncNotifier + 'static>() {
+    loans::<N>(2);
+}
+
+/// The value is read by both, for a shared loan is no write.
+fn shared<N: AsyncNotifier + 'static>() {
+    let (mut lender, mut borrower) = halves::<Shared, N>();
+    thread::spawn(move || assert_eq!(block_on(borrower.borrow()).unwrap().get(), 3));
+    let mut value = Probe::new(3);
+    // SAFETY: it is awaited.
+    block_on(unsafe { lender.lend(&value) }).unwrap();
+    assert_eq!(value.bump(), 4);
+}
+
+for_notifiers! { one:
+    one_waker_slot = WakerSlot;
+    one_waker_queue = WakerQueue, bound 3;
+    one_atomic_waker = AtomicWaker, bound 3;
+    one_event = Event, bound 3;
+    one_spin = Spin, bound 3;
+}
+
+for_notifiers! { two:
+    two_waker_slot = WakerSlot, bound 1;
+    two_waker_queue = WakerQueue, bound 1;
+    two_atomic_waker = AtomicWaker, bound 1;
+    two_spin = Spin, bound 1;
+}
+
+for_notifiers! { shared:
+    shared_waker_slot = WakerSlot, bound 3;
+    shared_waker_queue = WakerQueue, bound 3;
+}
+
+/// The value moves in and out of the future.
+#[test]
+fn owned() {
+    bounded("loan::owned", 3, || {
+        let (mut lender, mut borrower) = exclusive();
+        thread::spawn(move || block_on(borrower.borrow()).unwrap().bump());
+        let mut value = block_on(lender.lend_owned(Probe::new(0))).ok().unwrap();
+        assert_eq!(value.bump(), 2);
+    });
+}

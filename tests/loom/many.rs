@@ -1,0 +1,151 @@
+//! Cloned borrowers: each loan to one of them, and a wake that one has no use for goes to the next.
+
+use std::pin::pin;
+use std::task::Poll;
+
+use loom::thread;
+use ref_channel::notifier::{AsyncNotifier, BlockingNotifier, Event, MultiNotifier, Spin, WakerQueue};
+use ref_channel::{Exclusive, Shared};
+
+use crate::common::{Flag, Probe, block_on, for_notifiers, halves, poll_once};
+
+/// Two threads, two loans: each gets one.
+fn one_each<N: AsyncNotifier + MultiNotifier + 'static>() {
+    let (mut lender, one) = halves::<Exclusive, N>();
+    for mut borrower in [one.clone(), one] {
+        thread::spawn(move || {
+            block_on(borrower.borrow()).unwrap().bump();
+        });
+    }
+    for _ in 0..2 {
+        assert_eq!(block_on(lender.lend_owned(Probe::new(0))).ok().unwrap().get(), 1);
+    }
+}
+
+for_notifiers! { one_each:
+    one_each_waker_queue = WakerQueue, bound 1;
+    one_each_event = Event, bound 0;
+    one_each_spin = Spin, bound 0;
+}
+
+/// The one that waits longest is woken, and cancelled: the other one, which waits behind it, has to be.
+fn cancelled_as_it_is_woken<N: AsyncNotifier + MultiNotifier + 'static>() {
+    let (mut lender, mut one) = halves::<Exclusive, N>();
+    let mut two = one.clone();
+    thread::spawn(move || {
+        let mut first = Box::pin(one.borrow());
+        let mut taken = match poll_once(first.as_mut()) {
+            Poll::Ready(guard) => guard.ok(),
+            Poll::Pending => None,
+        };
+        if taken.is_none() {
+            let mut second = pin!(two.borrow());
+            taken = match poll_once(second.as_mut()) {
+                Poll::Ready(guard) => guard.ok(),
+                Poll::Pending => {
+                    drop(first);
+                    block_on(second).ok()
+                }
+            };
+            taken.unwrap().bump();
+            return;
+        }
+        taken.unwrap().bump();
+    });
+    let value = block_on(lender.lend_owned(Probe::new(0))).ok().unwrap();
+    assert_eq!(value.get(), 1);
+}
+
+for_notifiers! { cancelled_as_it_is_woken:
+    cancelled_as_it_is_woken_waker_queue = WakerQueue, bound 3;
+    cancelled_as_it_is_woken_event = Event, bound 3;
+    cancelled_as_it_is_woken_spin = Spin, bound 3;
+}
+
+/// The same with each on a thread of its own: the first is cancelled, the second waits to the end.
+fn cancelled_elsewhere<N: AsyncNotifier + MultiNotifier + 'static>() {
+    let (mut lender, mut one) = halves::<Exclusive, N>();
+    let mut two = one.clone();
+    let first_saw = Flag::default();
+    let seen = first_saw.clone();
+    thread::spawn(move || {
+        let mut borrow = pin!(one.borrow());
+        if let Poll::Ready(Ok(mut value)) = poll_once(borrow.as_mut()) {
+            seen.set();
+            value.bump();
+        }
+    });
+    let seen = first_saw.clone();
+    thread::spawn(move || match block_on(two.borrow()) {
+        Ok(mut value) => {
+            value.bump();
+        }
+        Err(_) => assert!(seen.get()),
+    });
+    assert_eq!(block_on(lender.lend_owned(Probe::new(0))).ok().unwrap().get(), 1);
+}
+
+for_notifiers! { cancelled_elsewhere:
+    cancelled_elsewhere_waker_queue = WakerQueue, bound 2;
+    cancelled_elsewhere_event = Event, bound 1;
+}
+
+/// An exclusive offer that stays up goes from one to the next, without the lender.
+fn while_exclusive<N: BlockingNotifier + MultiNotifier + 'static>() {
+    let (mut lender, one) = halves::<Exclusive, N>();
+    let done = std::sync::Arc::new(loom::sync::atomic::AtomicUsize::new(0));
+    for mut borrower in [one.clone(), one] {
+        let done = done.clone();
+        thread::spawn(move || {
+            borrower.borrow_blocking().unwrap().bump();
+            done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
+    let mut value = Probe::new(0);
+    lender.lend_while(&mut value, || {
+        while done.load(std::sync::atomic::Ordering::Relaxed) < 2 {
+            thread::yield_now();
+        }
+    });
+    assert_eq!(value.bump(), 3);
+}
+
+for_notifiers! { while_exclusive:
+    while_exclusive_waker_queue = WakerQueue, bound 2;
+}
+
+/// A shared loan wakes all; the first return ends it, and who came too late is answered by the next one, or told
+/// that there is none.
+fn shared<N: AsyncNotifier + MultiNotifier + 'static>() {
+    let (mut lender, one) = halves::<Shared, N>();
+    for mut borrower in [one.clone(), one] {
+        thread::spawn(move || {
+            if let Ok(value) = block_on(borrower.borrow()) {
+                assert_eq!(value.get(), 6);
+            }
+        });
+    }
+    let mut value = Probe::new(6);
+    // SAFETY: it is awaited.
+    block_on(unsafe { lender.lend(&value) }).unwrap();
+    value.bump();
+}
+
+for_notifiers! { shared:
+    shared_waker_queue = WakerQueue, bound 2;
+    shared_event = Event, bound 1;
+}
+
+/// All who wait are told that the lender is gone.
+fn lender_gone<N: AsyncNotifier + MultiNotifier + 'static>() {
+    let (lender, one) = halves::<Exclusive, N>();
+    for mut borrower in [one.clone(), one] {
+        thread::spawn(move || assert!(block_on(borrower.borrow()).is_err()));
+    }
+    drop(lender);
+}
+
+for_notifiers! { lender_gone:
+    lender_gone_waker_queue = WakerQueue, bound 2;
+    lender_gone_event = Event, bound 1;
+}
