@@ -10,6 +10,7 @@ pub mod executors;
 pub mod many;
 pub mod offload;
 pub mod pairs;
+pub mod processor;
 pub mod published;
 pub mod round_trip;
 pub mod threads;

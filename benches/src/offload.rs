@@ -8,6 +8,7 @@ use ref_channel::RefMutChannel;
 use ref_channel::notifier::{BlockingNotifier, Park, Spin, WakerQueue, WakerSlot};
 
 use crate::entrant::{Group, Role, Run};
+use crate::processor;
 
 /// What the closures do: a little, on the caller's stack.
 fn work(numbers: &mut [u64; 8]) {
@@ -29,14 +30,21 @@ fn run(rounds: u64, mut offload: impl FnMut(&mut [u64; 8])) -> Duration {
     time
 }
 
+/// The same on a processor of its own. (Threads that are spawned by it would be bound to that, too.)
+fn run_pinned(rounds: u64, offload: impl FnMut(&mut [u64; 8])) -> Duration {
+    processor::on(0, || run(rounds, offload))
+}
+
 fn ours<N: BlockingNotifier + 'static>(rounds: u64) -> Duration {
     let (mut lender, mut borrower) = RefMutChannel::<dyn FnMut() + Send, N>::new().into_split();
     let worker = std::thread::spawn(move || {
-        while let Ok(mut job) = borrower.borrow_blocking() {
-            job();
-        }
+        processor::on(1, || {
+            while let Ok(mut job) = borrower.borrow_blocking() {
+                job();
+            }
+        });
     });
-    let time = run(rounds, |numbers| {
+    let time = run_pinned(rounds, |numbers| {
         lender.run_blocking(|| work(numbers)).expect("the worker is there");
     });
     drop(lender);
@@ -44,30 +52,38 @@ fn ours<N: BlockingNotifier + 'static>(rounds: u64) -> Duration {
     time
 }
 
-/// A pool of one thread, as our worker is one.
+/// A pool of one thread, as our worker is one. To be called before the caller is bound to a processor, or the pool's
+/// thread would be, too.
 fn pool() -> &'static rayon::ThreadPool {
     static POOL: OnceLock<rayon::ThreadPool> = OnceLock::new();
     POOL.get_or_init(|| {
         rayon::ThreadPoolBuilder::new()
             .num_threads(1)
+            .spawn_handler(|thread| {
+                std::thread::spawn(|| processor::on(1, || thread.run()));
+                Ok(())
+            })
             .build()
             .expect("a thread")
     })
 }
 
 fn rayon_scope(rounds: u64) -> Duration {
-    run(rounds, |numbers| pool().scope(|scope| scope.spawn(|_| work(numbers))))
+    let pool = pool();
+    run_pinned(rounds, |numbers| pool.scope(|scope| scope.spawn(|_| work(numbers))))
 }
 
 fn rayon_in_place_scope(rounds: u64) -> Duration {
-    run(rounds, |numbers| {
-        pool().in_place_scope(|scope| scope.spawn(|_| work(numbers)));
+    let pool = pool();
+    run_pinned(rounds, |numbers| {
+        pool.in_place_scope(|scope| scope.spawn(|_| work(numbers)));
     })
 }
 
 /// One hop, where a scope from outside the pool is one and its spawn.
 fn rayon_install(rounds: u64) -> Duration {
-    run(rounds, |numbers| pool().install(|| work(numbers)))
+    let pool = pool();
+    run_pinned(rounds, |numbers| pool.install(|| work(numbers)))
 }
 
 fn crossbeam_scope(rounds: u64) -> Duration {

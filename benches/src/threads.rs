@@ -9,19 +9,24 @@ use ref_channel::notifier::{BlockingNotifier, Park, Spin, WakerQueue, WakerSlot}
 
 use crate::clock::thread_time;
 use crate::entrant::{Group, Role, Run};
+use crate::processor;
 
-/// Runs the halves on two threads, and says how long the first one took from when both were there.
+/// Runs the halves on two threads, each on a processor of its own, and says how long the first one took from when both were there.
 fn race(lend: impl FnOnce(), borrow: impl FnOnce() + Send) -> Duration {
     let barrier = Barrier::new(2);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            barrier.wait();
-            borrow();
+            processor::on(1, || {
+                barrier.wait();
+                borrow();
+            });
         });
-        barrier.wait();
-        let start = Instant::now();
-        lend();
-        start.elapsed()
+        processor::on(0, || {
+            barrier.wait();
+            let start = Instant::now();
+            lend();
+            start.elapsed()
+        })
     })
 }
 
