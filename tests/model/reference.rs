@@ -1,0 +1,235 @@
+//! What a channel does, as a few counters and flags: written from the description of the calls, not from the code.
+
+/// Why a lend did not lend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    NotRequested,
+    Withdrawn,
+    Gone,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Lend,
+    TryLend,
+    Owned,
+    Static,
+    Boxed,
+    Requested,
+}
+
+/// How far the lender's future is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    New,
+    /// Polled, but guards of a forgotten loan are out; or it waits for a request.
+    Waiting,
+    /// The loan of the channel is its own.
+    Offered,
+    Refused(Refusal),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    pub kind: Kind,
+    pub phase: Phase,
+}
+
+/// One loan, the future's own or that of one that was forgotten or handed over.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Loan {
+    pub offered: bool,
+    pub on_request: bool,
+    pub given_up: bool,
+    pub taken: bool,
+    pub guards: usize,
+    /// The last guard frees the box.
+    pub handed_over: bool,
+}
+
+#[derive(Debug)]
+pub struct Model {
+    pub exclusive: bool,
+    pub lender: bool,
+    /// For each borrower that is not gone whether its request is counted.
+    pub borrowers: Vec<Option<bool>>,
+    pub loan: Loan,
+    pub call: Option<Call>,
+}
+
+impl Model {
+    pub fn new(exclusive: bool) -> Self {
+        Self {
+            exclusive,
+            lender: true,
+            borrowers: vec![Some(false)],
+            loan: Loan::default(),
+            call: None,
+        }
+    }
+
+    pub fn requests(&self) -> usize {
+        self.borrowers.iter().filter(|&&asked| asked == Some(true)).count()
+    }
+
+    pub fn borrowers_gone(&self) -> bool {
+        self.borrowers.iter().all(Option::is_none)
+    }
+
+    pub fn available(&self) -> bool {
+        self.loan.offered && !(self.exclusive && self.loan.guards > 0)
+    }
+
+    // ----- the lender --------------------------------------------------------------------------------------
+
+    /// What a poll of the lender's future would say, if it is not to wait or to begin.
+    pub fn outcome(&self) -> Option<Result<(), Refusal>> {
+        let call = self.call?;
+        let gone = self.borrowers_gone();
+        let not_requested = if gone { Refusal::Gone } else { Refusal::NotRequested };
+        match (call.kind, call.phase) {
+            (_, Phase::Refused(why)) => Some(Err(why)),
+            (Kind::Requested, _) if self.requests() > 0 => Some(Ok(())),
+            (Kind::Requested, _) => gone.then_some(Err(Refusal::Gone)),
+            (Kind::TryLend, Phase::New | Phase::Waiting) => (self.requests() == 0).then_some(Err(not_requested)),
+            (_, Phase::New | Phase::Waiting) => None,
+            (_, Phase::Offered) if self.loan.taken => (self.loan.guards == 0).then_some(Ok(())),
+            (_, Phase::Offered) if self.loan.given_up => Some(Err(not_requested)),
+            (_, Phase::Offered) => gone.then_some(Err(Refusal::Gone)),
+        }
+    }
+
+    /// Whether the lender's future, which was polled, has something to do, so that it must have been woken.
+    pub fn lender_should_run(&self) -> bool {
+        match self.call {
+            None | Some(Call { phase: Phase::New, .. }) => false,
+            Some(Call {
+                kind: Kind::Requested, ..
+            }) => self.outcome().is_some(),
+            Some(call) => self.outcome().is_some() || (call.phase == Phase::Waiting && self.loan.guards == 0),
+        }
+    }
+
+    pub fn poll_lender(&mut self) -> Option<Result<(), Refusal>> {
+        // A forgotten loan is taken down first, whatever becomes of this one.
+        let lends = |call: Call| call.kind != Kind::Requested && call.phase == Phase::New;
+        if self.call.is_some_and(lends) {
+            self.loan.offered = false;
+        }
+        if let Some(outcome) = self.outcome() {
+            self.finish();
+            return Some(outcome);
+        }
+        let gone = self.borrowers_gone();
+        let call = self.call.as_mut()?;
+        match (call.kind, call.phase) {
+            (_, Phase::Offered | Phase::Refused(_)) => {}
+            (Kind::Requested, _) => call.phase = Phase::Waiting,
+            _ => {
+                if self.loan.guards > 0 {
+                    call.phase = Phase::Waiting;
+                } else if gone {
+                    self.finish();
+                    return Some(Err(Refusal::Gone));
+                } else {
+                    call.phase = Phase::Offered;
+                    self.loan = Loan {
+                        offered: true,
+                        on_request: call.kind == Kind::TryLend,
+                        ..Loan::default()
+                    };
+                }
+            }
+        }
+        None
+    }
+
+    fn finish(&mut self) {
+        if let Some(Call {
+            phase: Phase::Offered, ..
+        }) = self.call.take()
+        {
+            self.loan.offered = false;
+        }
+    }
+
+    pub fn withdraw(&mut self) {
+        let outcome = self.outcome();
+        let Some(call) = self.call.as_mut() else { return };
+        match (call.phase, outcome) {
+            (Phase::New | Phase::Waiting, _) => call.phase = Phase::Refused(Refusal::Withdrawn),
+            (Phase::Offered, outcome) => {
+                self.loan.offered = false;
+                match outcome {
+                    Some(Err(why)) => call.phase = Phase::Refused(why),
+                    _ if !self.loan.taken => call.phase = Phase::Refused(Refusal::Withdrawn),
+                    _ => {}
+                }
+            }
+            (Phase::Refused(_), _) => {}
+        }
+    }
+
+    /// The loan of the lender's future is out.
+    pub fn is_out(&self) -> bool {
+        self.loan.guards > 0
+            && matches!(
+                self.call,
+                Some(Call {
+                    phase: Phase::Offered,
+                    ..
+                })
+            )
+    }
+
+    /// The lender's future is dropped; true if its value goes with it, and not with the last guard.
+    pub fn drop_call(&mut self) -> bool {
+        let out = self.is_out();
+        self.finish();
+        self.loan.handed_over |= out;
+        !out
+    }
+
+    pub fn drop_lender(&mut self) {
+        self.lender = false;
+        self.loan.offered = false;
+    }
+
+    // ----- the borrowers -----------------------------------------------------------------------------------
+
+    /// What a borrower's poll says: a guard, or that the lender is gone; none if it has to wait.
+    pub fn poll_borrower(&mut self, b: usize) -> Option<bool> {
+        let available = self.available();
+        let done = available || !self.lender;
+        self.borrowers[b] = Some(!done);
+        if available {
+            self.loan.guards += 1;
+            self.loan.taken = true;
+        }
+        done.then_some(available)
+    }
+
+    /// The borrower does not wait any more.
+    pub fn give_up(&mut self, b: usize) {
+        let asked = self.borrowers[b].replace(false);
+        let loan = &self.loan;
+        let untaken = loan.offered && loan.on_request && !loan.taken;
+        if asked == Some(true) && untaken && self.requests() == 0 {
+            self.loan.offered = false;
+            self.loan.given_up = true;
+        }
+    }
+
+    /// True if the borrower's drop took the last of them.
+    pub fn drop_borrower(&mut self, b: usize) {
+        self.give_up(b);
+        self.borrowers[b] = None;
+    }
+
+    /// A guard is dropped; true if that frees a box.
+    pub fn give_back(&mut self) -> bool {
+        self.loan.guards -= 1;
+        self.loan.offered = false;
+        self.loan.guards == 0 && std::mem::take(&mut self.loan.handed_over)
+    }
+}
