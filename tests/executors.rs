@@ -84,10 +84,7 @@ fn borrow_all_blocking<N: BlockingNotifier>(mut borrower: Borrower<N>, loans: u6
     }
 }
 
-fn halves<N: AsyncNotifier>() -> (Lender<N>, Borrower<N>)
-where
-    N: 'static,
-{
+fn halves<N: AsyncNotifier + 'static>() -> (Lender<N>, Borrower<N>) {
     RefMutChannel::new().into_split()
 }
 

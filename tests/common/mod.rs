@@ -50,7 +50,7 @@ pub fn no_hang<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
         result
     });
     // Far more than any test needs; the clock of Miri runs on its own.
-    let limit = Duration::from_secs(if cfg!(miri) { 3600 } else { 60 });
+    let limit = Duration::from_secs(if cfg!(miri) { 3600 } else { 120 });
     match wait.recv_timeout(limit) {
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("it hangs"),
         // The sender is dropped without a message if `f` panicked, which `join` reports.
