@@ -101,7 +101,8 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
         if !self.seen.is_settled() && self.await_guards(arm).is_pending() {
             return self.end();
         }
-        self.offer(arm);
+        // An open offer is not waited for, but closed.
+        self.offer(arm.filter(|_| self.terms != Terms::Open));
         self.end_if_over()
     }
 

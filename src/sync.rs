@@ -70,7 +70,7 @@ mod imp {
 #[cfg(all(loom, feature = "loom"))]
 mod imp {
     use core::fmt;
-    use std::sync::Arc;
+    use alloc::sync::Arc;
 
     pub(crate) use loom::cell::UnsafeCell;
     pub(crate) use loom::hint::spin_loop;

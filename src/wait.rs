@@ -156,13 +156,10 @@ impl<N: Notifier> Place<'_, N> {
         if let Poll::Ready(output) = self.spin(wait) {
             return Some(output);
         }
-        let mut registered = false;
         loop {
-            if !registered {
-                let key = register(self);
-                if let Poll::Ready(output) = self.act(wait, Some(key)) {
-                    return Some(output);
-                }
+            let key = register(self);
+            if let Poll::Ready(output) = self.act(wait, Some(key)) {
+                return Some(output);
             }
             // Right before it parks: foreign code, as the other half's waker, may have used up the unpark.
             if let Poll::Ready(output) = self.look(wait) {
@@ -176,7 +173,11 @@ impl<N: Notifier> Place<'_, N> {
             if let Poll::Ready(output) = self.look(wait) {
                 return Some(output);
             }
-            registered = wait.armed();
+            // What woke it may be a notification of an earlier registration that came late, and a backend that keeps
+            // one waker has then lost this one.
+            if wait.armed() {
+                self.leave(wait);
+            }
         }
     }
 
