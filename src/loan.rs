@@ -79,8 +79,8 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
         if ending.is_pending() || (self.phase, self.terms) == (Phase::Offered, Terms::Open) {
             return ending;
         }
-        if self.phase == Phase::Offered && self.seen.is_offered() {
-            // Every borrower is gone, so nobody took it meanwhile.
+        if matches!(self.phase, Phase::Start | Phase::Offered) && self.seen.is_offered() {
+            // An offer that was forgotten; or this one, which nobody takes any more, for every borrower is gone.
             self.link().withdraw();
         }
         if ending == Poll::Ready(Ok(())) {
