@@ -264,3 +264,20 @@ fn split_by_two() {
         split();
     });
 }
+
+/// A guard that was forgotten keeps a static from being split, also by a thread that knows of it only through one that
+/// has tried before.
+#[test]
+fn split_after_forgotten_guard() {
+    model("disconnect::split_after_forgotten_guard", || {
+        let channel: &'static Channel<Probe, Exclusive, WakerSlot> = Box::leak(Box::new(Channel::new()));
+        let (mut lender, mut borrower) = channel.try_split().unwrap();
+        for _ in 0..2 {
+            thread::spawn(move || assert!(channel.try_split().is_none()));
+        }
+        let mut lend = Box::pin(lender.lend_owned(Probe::new(0)));
+        assert!(poll_once(lend.as_mut()).is_pending());
+        std::mem::forget(lend);
+        std::mem::forget(borrower.try_borrow().unwrap());
+    });
+}

@@ -79,7 +79,40 @@ fn both_move_twice<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { both_move_twice:
-    both_move_twice_waker_slot = WakerSlot, bound 1;
+    both_move_twice_waker_slot = WakerSlot, bound 0;
     both_move_twice_waker_queue = WakerQueue, bound 1;
     both_move_twice_event = Event, bound 2;
+}
+
+/// The same of one half: polled by chance while it is being woken, it begins the next loan with another waker.
+fn lender_moves_twice<N: AsyncNotifier + 'static>() {
+    let (mut lender, mut borrower) = halves::<Exclusive, N>();
+    thread::spawn(move || {
+        for _ in 0..2 {
+            block_on_moving(1, borrower.borrow()).unwrap().bump();
+        }
+    });
+    for _ in 0..2 {
+        assert!(block_on_moving(2, lender.lend_owned(Probe::new(0))).is_ok());
+    }
+}
+
+for_notifiers! { lender_moves_twice:
+    lender_moves_twice_waker_slot = WakerSlot, bound 1;
+}
+
+fn borrower_moves_twice<N: AsyncNotifier + 'static>() {
+    let (mut lender, mut borrower) = halves::<Exclusive, N>();
+    thread::spawn(move || {
+        for _ in 0..2 {
+            assert!(block_on_moving(1, lender.lend_owned(Probe::new(0))).is_ok());
+        }
+    });
+    for _ in 0..2 {
+        block_on_moving(2, borrower.borrow()).unwrap().bump();
+    }
+}
+
+for_notifiers! { borrower_moves_twice:
+    borrower_moves_twice_waker_slot = WakerSlot, bound 0;
 }
