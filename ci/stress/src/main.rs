@@ -1,0 +1,362 @@
+//! Threads that lend, borrow, give up and go, as fast as they can, without a test harness: for the sanitizers.
+//!
+//! The first argument is the number of rounds. With a second one, `no-event`, the backend `Event` is left out: it
+//! synchronises in a mutex of std, which ThreadSanitizer does not see into.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::Duration;
+
+use ref_channel::notifier::{
+    AsyncNotifier, AtomicWaker, BlockingNotifier, Event, MultiNotifier, Notifier, Park, Spin, WakerQueue, WakerSlot,
+};
+use ref_channel::{LendTimeoutError, RefChannel, RefGuard, RefMutChannel, RefMutGuard, TryLendError};
+
+const LOANS: u64 = 200;
+
+/// Plain memory on the lender's side, with a checksum: whoever sees it half written, or writes it too late, is caught.
+#[derive(Clone)]
+struct Page {
+    words: [u64; 16],
+    sum: u64,
+}
+
+impl Page {
+    fn new() -> Self {
+        Self { words: [0; 16], sum: 0 }
+    }
+
+    fn bump(&mut self) {
+        self.check();
+        for word in &mut self.words {
+            *word += 1;
+        }
+        self.sum = self.words.iter().sum();
+    }
+
+    fn check(&self) {
+        assert_eq!(self.sum, self.words.iter().sum::<u64>(), "a torn value");
+    }
+
+    fn count(&self) -> u64 {
+        self.check();
+        self.words[0]
+    }
+}
+
+/// A small generator of numbers: what each thread does next.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+struct Unpark(thread::Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Its own waker for each call: the backends see many.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// The end of a scope waits for its threads, too, but in a way that ThreadSanitizer does not see; this it does.
+fn join_all(threads: Vec<thread::ScopedJoinHandle<'_, ()>>) {
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+/// Every blocking way to lend, against a borrower that takes, or gives up.
+fn blocking<N: BlockingNotifier>(seed: u64) {
+    let mut channel = RefMutChannel::<Page, N>::new();
+    let (mut lender, borrower) = channel.split();
+    let mut page = Page::new();
+    let taken = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let mut dice = Dice(seed | 1);
+            let mut borrower = borrower;
+            loop {
+                let guard = match dice.roll(4) {
+                    0 => borrower.try_borrow().ok(),
+                    1 => borrower.borrow_timeout(Duration::from_micros(dice.roll(50))).ok(),
+                    _ => match borrower.borrow_blocking() {
+                        Ok(guard) => Some(guard),
+                        Err(_) => return,
+                    },
+                };
+                if let Some(mut guard) = guard {
+                    guard.bump();
+                    taken.fetch_add(1, Relaxed);
+                    if dice.roll(2) == 0 {
+                        let (mut one, mut two) = RefMutGuard::map_split(guard, |page| page.words.split_at_mut(8));
+                        one[0] += 1;
+                        two[0] -= 1;
+                        one[0] -= 1;
+                        two[0] += 1;
+                    }
+                }
+            }
+        });
+        let mut dice = Dice(seed | 2);
+        for _ in 0..LOANS {
+            let before = taken.load(Relaxed);
+            match dice.roll(4) {
+                0 => match lender.lend_timeout(&mut page, Duration::from_micros(dice.roll(50))) {
+                    Ok(()) => assert!(taken.load(Relaxed) > before),
+                    Err(why) => assert_eq!(why, LendTimeoutError::Timeout),
+                },
+                1 => match lender.try_lend_blocking(&mut page) {
+                    Ok(()) => assert!(taken.load(Relaxed) > before),
+                    Err(why) => assert_eq!(why, TryLendError::NotRequested),
+                },
+                2 => lender.lend_while(&mut page, || thread::sleep(Duration::from_micros(dice.roll(20)))),
+                _ => lender.lend_blocking(&mut page).unwrap(),
+            }
+            assert_eq!(page.count(), taken.load(Relaxed) as u64, "each loan counts once");
+        }
+        drop(lender);
+        thread.join().unwrap();
+    });
+}
+
+/// The futures, on two threads: dropped, withdrawn and awaited at any moment.
+fn futures<N: AsyncNotifier>(seed: u64) {
+    let (mut lender, mut borrower) = RefMutChannel::<Page, N>::new().into_split();
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&taken);
+    let borrows = move || {
+        let mut dice = Dice(seed | 1);
+        loop {
+            let mut borrow = pin!(borrower.borrow());
+            // Given up soon, or later.
+            if dice.roll(3) == 0 {
+                let polled = poll_once(borrow.as_mut());
+                match polled {
+                    Poll::Pending => continue,
+                    Poll::Ready(Err(_)) => return,
+                    Poll::Ready(Ok(mut guard)) => guard.bump(),
+                }
+            } else {
+                match block_on(borrow) {
+                    Err(_) => return,
+                    Ok(mut guard) => guard.bump(),
+                }
+            }
+            counter.fetch_add(1, Relaxed);
+        }
+    };
+    thread::scope(|scope| {
+        let thread = scope.spawn(borrows);
+        let mut dice = Dice(seed | 2);
+        let mut page = Page::new();
+        let mut box_page = Box::new(Page::new());
+        for _ in 0..LOANS {
+            match dice.roll(6) {
+                0 => {
+                    // SAFETY: it is awaited.
+                    block_on(unsafe { lender.lend(&mut page) }).unwrap();
+                }
+                1 => {
+                    // SAFETY: it is dropped below, which waits.
+                    let mut lend = pin!(unsafe { lender.lend(&mut page) });
+                    let _ = poll_once(lend.as_mut());
+                    thread::yield_now();
+                }
+                2 => {
+                    let mut lend = pin!(lender.lend_owned(page.clone()));
+                    if poll_once(lend.as_mut()).is_pending() {
+                        lend.as_mut().withdraw();
+                        match block_on(lend) {
+                            Ok(back) => assert_eq!(back.count(), page.count() + 1),
+                            Err(error) => assert_eq!(error.0.count(), page.count()),
+                        }
+                    }
+                }
+                3 => {
+                    let before = box_page.count();
+                    box_page = block_on(lender.lend_boxed(box_page)).unwrap();
+                    assert_eq!(box_page.count(), before + 1);
+                }
+                4 => {
+                    // Handed over, if it was taken by then.
+                    let mut lend = pin!(lender.lend_boxed(Box::new(Page::new())));
+                    let _ = poll_once(lend.as_mut());
+                }
+                _ => {
+                    block_on(lender.requested()).unwrap();
+                    // SAFETY: it is awaited.
+                    match block_on(unsafe { lender.try_lend(&mut page) }) {
+                        Ok(()) => {}
+                        // It was given up meanwhile.
+                        Err(why) => assert_eq!(why, TryLendError::NotRequested),
+                    }
+                }
+            }
+            page.check();
+        }
+        drop(lender);
+        thread.join().unwrap();
+    });
+    assert!(taken.load(Relaxed) > 0);
+}
+
+/// Many borrowers, of which some go.
+fn clones<N: MultiNotifier + BlockingNotifier + AsyncNotifier>(seed: u64) {
+    let (mut lender, borrower) = RefMutChannel::<Page, N>::new().into_split();
+    let mut page = Page::new();
+    let taken = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for number in 0..3 {
+            let mut borrower = borrower.clone();
+            let taken = &taken;
+            threads.push(scope.spawn(move || {
+                let mut dice = Dice((seed + number) | 1);
+                for _ in 0..LOANS {
+                    match dice.roll(4) {
+                        0 => drop(poll_once(pin!(borrower.borrow())).map(|guard| {
+                            guard.unwrap().bump();
+                            taken.fetch_add(1, Relaxed)
+                        })),
+                        1 => {
+                            block_on(borrower.borrow()).unwrap().bump();
+                            taken.fetch_add(1, Relaxed);
+                        }
+                        2 => drop(borrower.clone()),
+                        _ => {
+                            borrower.borrow_blocking().unwrap().bump();
+                            taken.fetch_add(1, Relaxed);
+                        }
+                    }
+                }
+            }));
+        }
+        drop(borrower);
+        let mut dice = Dice(seed | 2);
+        loop {
+            if dice.roll(8) == 0 {
+                lender.lend_while(&mut page, || thread::sleep(Duration::from_micros(20)));
+            }
+            if lender.lend_blocking(&mut page).is_err() {
+                break;
+            }
+        }
+        join_all(threads);
+    });
+    assert_eq!(page.count(), taken.load(Relaxed) as u64);
+}
+
+/// Shared loans to many at once, with guards that go to other threads.
+fn shared<N: MultiNotifier + BlockingNotifier>(seed: u64) {
+    let (mut lender, borrower) = RefChannel::<Page, N>::new().into_split();
+    let mut page = Page::new();
+    thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for number in 0..3 {
+            let mut borrower = borrower.clone();
+            threads.push(scope.spawn(move || {
+                let mut dice = Dice((seed + number) | 1);
+                let mut last = 0;
+                while let Ok(guard) = borrower.borrow_blocking() {
+                    assert!(guard.count() >= last);
+                    last = guard.count();
+                    if dice.roll(16) == 0 {
+                        let other = RefGuard::clone(&guard);
+                        thread::scope(|scope| {
+                            let thread = scope.spawn(move || drop(other));
+                            drop(guard);
+                            thread.join().unwrap();
+                        });
+                    }
+                }
+            }));
+        }
+        drop(borrower);
+        for _ in 0..LOANS {
+            lender.lend_blocking(&page).unwrap();
+            page.bump();
+        }
+        drop(lender);
+        join_all(threads);
+    });
+}
+
+/// Halves of one static, split again and again.
+fn resplit<N: Notifier + BlockingNotifier + 'static>(channel: &'static RefMutChannel<Page, N>) {
+    for _ in 0..LOANS / 20 {
+        let (mut lender, mut borrower) = loop {
+            if let Some(halves) = channel.try_split() {
+                break halves;
+            }
+            thread::yield_now();
+        };
+        // They are not joined: a half may still be on its way out when the next split is tried.
+        thread::spawn(move || {
+            if let Ok(mut guard) = borrower.borrow_blocking() {
+                guard.bump();
+            }
+        });
+        let mut page = Page::new();
+        lender.lend_blocking(&mut page).unwrap();
+        assert_eq!(page.count(), 1);
+    }
+}
+
+fn main() {
+    let rounds: u64 = std::env::args()
+        .nth(1)
+        .map_or(2, |rounds| rounds.parse().expect("the number of rounds"));
+    static SLOT: RefMutChannel<Page, WakerSlot> = RefMutChannel::new();
+    static QUEUE: RefMutChannel<Page, WakerQueue> = RefMutChannel::new();
+    let event = std::env::args().nth(2).as_deref() != Some("no-event");
+    for round in 0..rounds {
+        let seed = (round + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        blocking::<WakerSlot>(seed);
+        blocking::<WakerQueue>(seed);
+        blocking::<AtomicWaker>(seed);
+        blocking::<Spin>(seed);
+        blocking::<Park>(seed);
+        futures::<WakerSlot>(seed);
+        futures::<WakerQueue>(seed);
+        futures::<AtomicWaker>(seed);
+        clones::<WakerQueue>(seed);
+        clones::<Spin>(seed);
+        shared::<WakerQueue>(seed);
+        shared::<Spin>(seed);
+        if event {
+            blocking::<Event>(seed);
+            futures::<Event>(seed);
+            clones::<Event>(seed);
+            shared::<Event>(seed);
+        }
+        resplit(&SLOT);
+        resplit(&QUEUE);
+    }
+    println!("stress: {rounds} rounds");
+}
