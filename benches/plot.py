@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Draws the ratios peer / ours: plot.py TARGET_DIRECTORY OUTPUT.svg
+"""Draws the ratios peer / ours, and writes them into a page: plot.py TARGET_DIRECTORY OUTPUT.svg [PAGE.md]
 
-A group is taken from criterion's output (TARGET/criterion/**/new/estimates.json) if that has it, else from what
-`ratios --json TARGET/ratios.json` wrote. Plain Python, nothing to install.
+A group is drawn from criterion's output (TARGET/criterion/**/new/estimates.json) if that has it and is newer, else from
+what `ratios --json TARGET/ratios.json` wrote, of which the tables of the page are made. Plain Python, nothing to install.
 """
 
 import json
@@ -74,7 +74,11 @@ def role_by_name(name, base):
 
 def from_criterion(target):
     groups = {}
+    ratios = target / "ratios.json"
+    since = ratios.stat().st_mtime if ratios.exists() else 0
     for estimates in sorted(target.glob("criterion/**/new/estimates.json")):
+        if estimates.stat().st_mtime < since:
+            continue
         ids = json.loads((estimates.parent / "benchmark.json").read_text())
         time = json.loads(estimates.read_text())["median"]["point_estimate"]
         groups.setdefault(ids["group_id"], {})[ids["function_id"]] = time
@@ -84,16 +88,23 @@ def from_criterion(target):
             yield group, [(name, role_by_name(name, base), time / times[base]) for name, time in times.items()]
 
 
-def from_ratios(target):
+def measured(target):
+    """What the bin `ratios` wrote: its entries by group."""
     groups = {}
     path = target / "ratios.json"
     if path.exists():
         for line in path.read_text().splitlines():
             entry = json.loads(line)
-            # Ours against ours is 1 but for the noise.
-            ratio = 1 if entry["role"] == "ours" else entry["ratio"]
-            groups.setdefault(entry["group"], []).append((entry["name"], entry["role"], ratio))
+            groups.setdefault(entry["group"], []).append(entry)
     return groups
+
+
+def from_ratios(target):
+    return {
+        # Ours against ours is 1 but for the noise.
+        group: [(e["name"], e["role"], 1 if e["role"] == "ours" else e["ratio"]) for e in entries]
+        for group, entries in measured(target).items()
+    }
 
 
 def number(ratio):
@@ -166,13 +177,54 @@ def draw(groups):
     )
 
 
+def with_quartiles(entry):
+    return f"{number(entry['ratio'])} ({number(entry['low'])} .. {number(entry['high'])})"
+
+
+def tables(groups):
+    """The best peer of each group, and all entries folded away."""
+    yield "| group | ours, ns a round | best peer | its time / ours (quartiles) | published design | floor |"
+    yield "|---|---:|---|---:|---:|---:|"
+    for group, entries in groups.items():
+        best = {}
+        for entry in sorted(entries, key=lambda entry: -entry["ratio"]):
+            best[entry["role"]] = entry
+        if "peer" in best:
+            peer = best["peer"]
+            cells = [with_quartiles(best[role]) if role in best else "" for role in ("published", "floor")]
+            ours = f"{best['ours']['ns']:.1f}"
+            yield f"| {group} | {ours} | {peer['name']} | {with_quartiles(peer)} | {' | '.join(cells)} |"
+    yield ""
+    yield "<details><summary>Everything that was measured</summary>"
+    yield ""
+    yield "| group | | ns a round | theirs / ours (quartiles) |"
+    yield "|---|---|---:|---:|"
+    for group, entries in groups.items():
+        for entry in entries:
+            yield f"| {group} | {entry['name']} | {entry['ns']:.1f} | {with_quartiles(entry)} |"
+    yield ""
+    yield "</details>"
+
+
+BEGIN, END = "<!-- ratios: written by plot.py -->", "<!-- end of ratios -->"
+
+
+def write_tables(page, groups):
+    text = page.read_text()
+    head, rest = text.split(BEGIN)
+    tail = rest.split(END)[1]
+    page.write_text("\n".join([head + BEGIN, *tables(groups), END]) + tail)
+
+
 def main():
-    target, output = map(pathlib.Path, sys.argv[1:])
+    target, output, *pages = map(pathlib.Path, sys.argv[1:])
     groups = from_ratios(target)
     groups.update(from_criterion(target))
     if not groups:
         sys.exit(f"{target} has neither criterion's output nor ratios.json")
     output.write_text(draw(groups))
+    for page in pages:
+        write_tables(page, measured(target))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Measures everything and draws benches/ratios.svg: about ten minutes. With an argument, only the groups that begin so:
+# Measures everything, draws benches/ratios.svg and writes the tables of benches/README.md: a few minutes on a quiet
+# machine. With arguments it only prints the groups that begin so:
 #   benches/run.sh
 #   benches/run.sh round_trip threads
-# CRITERION=1 runs the criterion benches as well (an hour), which plot.py then takes the absolute times from.
+# CRITERION=1 runs the criterion benches as well (half an hour and more), and the chart is drawn from those.
 set -eu
 cd "$(dirname "$0")"
 target=${CARGO_TARGET_DIR:-target}
@@ -12,4 +13,7 @@ cargo build --quiet --release --bins
 if [ -n "${CRITERION:-}" ]; then
     cargo bench
 fi
-python3 plot.py "$target" ratios.svg
+# A part of the groups is only printed.
+if [ $# -eq 0 ]; then
+    python3 plot.py "$target" ratios.svg README.md
+fi
