@@ -8,12 +8,12 @@ set -eu
 cd "$(dirname "$0")"
 target=${CARGO_TARGET_DIR:-target}
 cargo build --quiet --release --bins
-"$target/release/ratios" --json "$target/ratios.json" "$@"
+if [ $# -gt 0 ]; then
+    exec "$target/release/ratios" "$@"
+fi
+"$target/release/ratios" --json "$target/ratios.json"
 "$target/release/sizes"
 if [ -n "${CRITERION:-}" ]; then
     cargo bench
 fi
-# A part of the groups is only printed.
-if [ $# -eq 0 ]; then
-    python3 plot.py "$target" ratios.svg README.md
-fi
+python3 plot.py "$target" ratios.svg README.md
