@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tests under AddressSanitizer, with LeakSanitizer where nothing is forgotten, and threads under ThreadSanitizer.
+# The tests under AddressSanitizer; the stress binary under AddressSanitizer, LeakSanitizer and ThreadSanitizer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,26 +27,27 @@ for file in tests/*.rs; do
     esac
 done
 
-address() {
-    CARGO_TARGET_DIR=$base/asan RUSTFLAGS="-Zsanitizer=address" MODEL_CASES=${MODEL_CASES:-300} \
-        ci/quietly "$1" cargo +nightly test --all-features --target $target "${@:2}"
-}
-# Whoever forgets a future, a guard or a half leaks it, and most tests do so somewhere.
-ASAN_OPTIONS=detect_leaks=0 address "AddressSanitizer" "${tests[@]}"
-# This one plays all of it and frees at its end what it forgot; so what is left is the library's.
-ASAN_OPTIONS=detect_leaks=1 address "LeakSanitizer" --test model
+# Whoever forgets a future, a guard or a half leaks it, and most tests do so somewhere: leaks are looked for below.
+ASAN_OPTIONS=detect_leaks=0 CARGO_TARGET_DIR=$base/asan RUSTFLAGS="-Zsanitizer=address" MODEL_CASES=${MODEL_CASES:-300} \
+    ci/quietly "AddressSanitizer" cargo +nightly test --all-features --target $target "${tests[@]}"
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 suppressions=$PWD/ci/tsan-suppressions.txt
 rounds=${STRESS_ROUNDS:-5}
-(
-    cd ci/stress
-    CARGO_TARGET_DIR=$base/tsan RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
-        cargo +nightly build --quiet --release --target $target
-)
-if ! TSAN_OPTIONS="suppressions=$suppressions" "$base/tsan/$target/release/stress" "$rounds" no-event >"$log" 2>&1; then
-    head -n 200 "$log"
-    exit 1
-fi
-echo "ThreadSanitizer: $(tail -n 1 "$log")"
+
+# stress TITLE SANITIZER FLAGS ARGUMENTS...: the stress binary, which forgets nothing.
+stress() {
+    (
+        cd ci/stress
+        CARGO_TARGET_DIR=$base/$2 RUSTFLAGS=$3 cargo +nightly build --quiet --release --target $target
+    )
+    if ! "$base/$2/$target/release/stress" "${@:4}" >"$log" 2>&1; then
+        head -n 200 "$log"
+        exit 1
+    fi
+    echo "$1: $(tail -n 1 "$log")"
+}
+ASAN_OPTIONS=detect_leaks=1 stress "AddressSanitizer and LeakSanitizer" asan "-Zsanitizer=address" "$rounds"
+TSAN_OPTIONS="suppressions=$suppressions" \
+    stress "ThreadSanitizer" tsan "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" "$rounds" no-event
