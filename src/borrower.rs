@@ -16,14 +16,42 @@ use crate::state::{Asked, Link};
 use crate::wait::{Place, Wait};
 
 /// The half that borrows `&T`.
+///
+/// ```
+/// use ref_channel::{BorrowError, RefBorrower};
+///
+/// async fn length(borrower: &mut RefBorrower<'_, str>) -> Result<usize, BorrowError> {
+///     Ok(borrower.borrow().await?.len())
+/// }
+/// # let mut channel = ref_channel::RefChannel::<str>::new();
+/// # let (mut lender, mut borrower) = channel.split();
+/// # let both = async { futures::join!(lender.lend_static("lent"), length(&mut borrower)) };
+/// # assert_eq!(pollster::block_on(both).1, Ok(4));
+/// ```
 pub type RefBorrower<'a, T, N = WakerSlot> = Borrower<'a, T, Shared, N>;
 
 /// The half that borrows `&mut T`.
+///
+/// ```
+/// use ref_channel::{BorrowError, RefMutBorrower};
+///
+/// async fn add_one(borrower: &mut RefMutBorrower<'_, u32>) -> Result<(), BorrowError> {
+///     *borrower.borrow().await? += 1;
+///     Ok(())
+/// }
+/// # let mut channel = ref_channel::RefMutChannel::<u32>::new();
+/// # let (mut lender, mut borrower) = channel.split();
+/// # let both = async { futures::join!(lender.lend_owned(1), add_one(&mut borrower)) };
+/// # assert_eq!(pollster::block_on(both).0, Ok(2));
+/// ```
 pub type RefMutBorrower<'a, T, N = WakerSlot> = Borrower<'a, T, Exclusive, N>;
 
 /// The half of a channel that borrows.
 ///
 /// It can be cloned if the notifier `N` lets many wait. When the last of them is dropped the lender is told.
+///
+/// # Panics
+/// The drop panics if the lender's waker does. The borrower is gone by then.
 ///
 /// ```
 /// use ref_channel::RefChannel;
@@ -63,6 +91,9 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
     /// # Errors
     /// [`BorrowError`] if the lender is gone.
     ///
+    /// # Panics
+    /// The future panics if it is polled after it has completed, or if a waker panics.
+    ///
     /// # Cancellation
     /// The future can be dropped at any time, and nothing is lost: a loan that is offered at that moment is
     /// taken by the next call, or by another borrower.
@@ -85,13 +116,14 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
         Borrow::new(self.channel, &mut self.desk)
     }
 
-    /// Returns a guard if something is on offer now.
+    /// Returns a guard if something is on offer now. It never blocks, and is no request.
     ///
     /// # Errors
     /// [`NotLent`](TryBorrowError::NotLent) if not, [`Disconnected`](TryBorrowError::Disconnected) if the lender
-    /// is gone. It never blocks, and is no request.
+    /// is gone.
     ///
     /// ```
+    /// # #[cfg(feature = "std")] {
     /// use ref_channel::{RefChannel, TryBorrowError};
     ///
     /// let mut channel = RefChannel::<str>::new();
@@ -102,6 +134,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
     /// });
     /// drop(lender);
     /// assert_eq!(borrower.try_borrow().unwrap_err(), TryBorrowError::Disconnected);
+    /// # }
     /// ```
     pub fn try_borrow(&mut self) -> Result<Guard<'_, T, M, N>, TryBorrowError> {
         let mut waiter = pin!(N::Waiter::default());
@@ -119,10 +152,16 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
 
     /// Blocks until there is a loan and returns a guard of it.
     ///
+    /// If the lender is on this very thread it waits for ever, unless a loan is on offer already.
+    ///
     /// # Errors
     /// [`BorrowError`] if the lender is gone.
     ///
+    /// # Panics
+    /// If the lender's waker does.
+    ///
     /// ```
+    /// # #[cfg(feature = "std")] {
     /// use ref_channel::RefChannel;
     ///
     /// let mut channel = RefChannel::<str>::new();
@@ -131,6 +170,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
     ///     scope.spawn(move || assert_eq!(&*borrower.borrow_blocking().unwrap(), "hello"));
     ///     lender.lend_blocking("hello").unwrap();
     /// });
+    /// # }
     /// ```
     pub fn borrow_blocking(&mut self) -> Result<Guard<'_, T, M, N>, BorrowError>
     where
@@ -150,6 +190,9 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
     /// # Errors
     /// [`Timeout`](BorrowTimeoutError::Timeout) if nothing was offered in time,
     /// [`Disconnected`](BorrowTimeoutError::Disconnected) if the lender is gone.
+    ///
+    /// # Panics
+    /// If the lender's waker does.
     ///
     /// ```
     /// use ref_channel::{BorrowTimeoutError, RefChannel};
@@ -174,6 +217,8 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
     }
 
     /// Makes another borrower of the same channel, as [`Clone`] does.
+    ///
+    /// Too many of them abort the process, as with `Arc`: see the [FAQ](crate::faq).
     ///
     /// It stands here as well so that the compiler says, where the notifier is one of a single waiter, which ones are not.
     ///

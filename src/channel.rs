@@ -13,9 +13,35 @@ use crate::state::Link;
 use crate::sync::{UnsafeCell, const_unless_loom};
 
 /// A channel that lends `&T`.
+///
+/// ```
+/// use ref_channel::RefChannel;
+///
+/// let mut channel = RefChannel::<str>::new();
+/// let (mut lender, mut borrower) = channel.split();
+/// # pollster::block_on(async {
+/// let (_, length) = futures::join!(lender.lend_static("lent"), async {
+///     borrower.borrow().await.unwrap().len()
+/// });
+/// assert_eq!(length, 4);
+/// # });
+/// ```
 pub type RefChannel<T, N = WakerSlot> = Channel<T, Shared, N>;
 
 /// A channel that lends `&mut T`.
+///
+/// ```
+/// use ref_channel::RefMutChannel;
+///
+/// let mut channel = RefMutChannel::<u32>::new();
+/// let (mut lender, mut borrower) = channel.split();
+/// # pollster::block_on(async {
+/// let (value, ()) = futures::join!(lender.lend_owned(1), async {
+///     *borrower.borrow().await.unwrap() += 1;
+/// });
+/// assert_eq!(value, Ok(2));
+/// # });
+/// ```
 pub type RefMutChannel<T, N = WakerSlot> = Channel<T, Exclusive, N>;
 
 /// What a lender and its borrowers share. It holds no value: what is lent stays where it is.
@@ -24,6 +50,7 @@ pub type RefMutChannel<T, N = WakerSlot> = Channel<T, Exclusive, N>;
 /// [`notifier`](crate::notifier).
 ///
 /// ```
+/// # #[cfg(feature = "std")] {
 /// use ref_channel::RefMutChannel;
 ///
 /// let mut channel = RefMutChannel::<String>::new();
@@ -35,6 +62,7 @@ pub type RefMutChannel<T, N = WakerSlot> = Channel<T, Exclusive, N>;
 ///     lender.lend_blocking(&mut text).unwrap();
 /// });
 /// assert_eq!(text, "lent and returned");
+/// # }
 /// ```
 pub struct Channel<T: ?Sized, M: Mutability, N: Notifier = WakerSlot> {
     link: Link<N>,

@@ -23,6 +23,17 @@ pub struct LendError<V = ()>(pub V);
 
 impl<V> LendError<V> {
     /// The value that was not borrowed.
+    ///
+    /// ```
+    /// use ref_channel::RefMutChannel;
+    /// # pollster::block_on(async {
+    /// let mut channel = RefMutChannel::<Vec<u32>>::new();
+    /// let (mut lender, borrower) = channel.split();
+    /// drop(borrower);
+    /// let list = lender.lend_owned(vec![1]).await.unwrap_or_else(|error| error.into_inner());
+    /// assert_eq!(list, [1]);
+    /// # });
+    /// ```
     pub fn into_inner(self) -> V {
         self.0
     }

@@ -12,9 +12,41 @@ use crate::state::Link;
 use crate::sync::Access;
 
 /// A guard of a shared loan: it dereferences to the lent value.
+///
+/// ```
+/// use ref_channel::{RefChannel, RefGuard};
+///
+/// fn first(text: RefGuard<'_, str>) -> Option<char> {
+///     text.chars().next()
+/// }
+/// # pollster::block_on(async {
+/// let mut channel = RefChannel::<str>::new();
+/// let (mut lender, mut borrower) = channel.split();
+/// futures::join!(
+///     async { assert_eq!(lender.lend_static("lent").await, Ok("lent")) },
+///     async { assert_eq!(first(borrower.borrow().await.unwrap()), Some('l')) },
+/// );
+/// # });
+/// ```
 pub type RefGuard<'b, T, N = WakerSlot> = Guard<'b, T, Shared, N>;
 
 /// A guard of an exclusive loan: it dereferences, mutably, to the lent value.
+///
+/// ```
+/// use ref_channel::{RefMutChannel, RefMutGuard};
+///
+/// fn add_one(mut number: RefMutGuard<'_, u32>) {
+///     *number += 1;
+/// }
+/// # pollster::block_on(async {
+/// let mut channel = RefMutChannel::<u32>::new();
+/// let (mut lender, mut borrower) = channel.split();
+/// futures::join!(
+///     async { assert_eq!(lender.lend_owned(1).await, Ok(2)) },
+///     async { add_one(borrower.borrow().await.unwrap()) },
+/// );
+/// # });
+/// ```
 pub type RefMutGuard<'b, T, N = WakerSlot> = Guard<'b, T, Exclusive, N>;
 
 /// A borrowed value: it dereferences to what the lender lent, and its drop gives that back.
@@ -26,6 +58,7 @@ pub type RefMutGuard<'b, T, N = WakerSlot> = Guard<'b, T, Exclusive, N>;
 /// A guard that is forgotten never gives the value back: the lender waits for ever. That is sound.
 ///
 /// ```
+/// # #[cfg(feature = "std")] {
 /// use ref_channel::{RefMutChannel, RefMutGuard};
 ///
 /// let mut channel = RefMutChannel::<(u32, u32)>::new();
@@ -40,6 +73,7 @@ pub type RefMutGuard<'b, T, N = WakerSlot> = Guard<'b, T, Exclusive, N>;
 ///     lender.lend_blocking(&mut pair).unwrap();
 /// });
 /// assert_eq!(pair, (2, 1));
+/// # }
 /// ```
 ///
 /// # Panics
@@ -118,6 +152,7 @@ impl<'b, T: ?Sized, N: Notifier> Guard<'b, T, Shared, N> {
     /// If `f` does. The loan is then over.
     ///
     /// ```
+    /// # #[cfg(feature = "std")] {
     /// use ref_channel::{RefChannel, RefGuard};
     ///
     /// let mut channel = RefChannel::<(u32, String)>::new();
@@ -129,6 +164,7 @@ impl<'b, T: ?Sized, N: Notifier> Guard<'b, T, Shared, N> {
     ///     });
     ///     lender.lend_blocking(&(1, "one".into())).unwrap();
     /// });
+    /// # }
     /// ```
     pub fn map<U: ?Sized, F>(orig: Self, f: F) -> Guard<'b, U, Shared, N>
     where
@@ -146,6 +182,7 @@ impl<'b, T: ?Sized, N: Notifier> Guard<'b, T, Shared, N> {
     /// If `f` does. The loan is then over.
     ///
     /// ```
+    /// # #[cfg(feature = "std")] {
     /// use ref_channel::{RefChannel, RefGuard};
     ///
     /// let mut channel = RefChannel::<[u32]>::new();
@@ -159,6 +196,7 @@ impl<'b, T: ?Sized, N: Notifier> Guard<'b, T, Shared, N> {
     ///     });
     ///     lender.lend_blocking(&[1, 2, 3]).unwrap();
     /// });
+    /// # }
     /// ```
     pub fn filter_map<U: ?Sized, F>(orig: Self, f: F) -> Result<Guard<'b, U, Shared, N>, Self>
     where
@@ -176,6 +214,7 @@ impl<'b, T: ?Sized, N: Notifier> Guard<'b, T, Shared, N> {
     /// If `f` does. The loan is then over.
     ///
     /// ```
+    /// # #[cfg(feature = "std")] {
     /// use ref_channel::{RefChannel, RefGuard};
     ///
     /// let mut channel = RefChannel::<str>::new();
@@ -188,6 +227,7 @@ impl<'b, T: ?Sized, N: Notifier> Guard<'b, T, Shared, N> {
     ///     });
     ///     lender.lend_blocking("abc").unwrap();
     /// });
+    /// # }
     /// ```
     pub fn map_split<U: ?Sized, V: ?Sized, F>(orig: Self, f: F) -> (Guard<'b, U, Shared, N>, Guard<'b, V, Shared, N>)
     where
@@ -201,9 +241,11 @@ impl<'b, T: ?Sized, N: Notifier> Guard<'b, T, Shared, N> {
 
     /// Makes another guard of the same loan.
     ///
-    /// An associated function, as on std's `Ref`, so that `guard.clone()` clones the value.
+    /// An associated function, as on std's `Ref`, so that `guard.clone()` clones the value. Too many guards abort the
+    /// process, as with `Arc`: see the [FAQ](crate::faq).
     ///
     /// ```
+    /// # #[cfg(feature = "std")] {
     /// use ref_channel::{RefChannel, RefGuard};
     ///
     /// let mut channel = RefChannel::<u32>::new();
@@ -217,6 +259,7 @@ impl<'b, T: ?Sized, N: Notifier> Guard<'b, T, Shared, N> {
     ///     });
     ///     lender.lend_blocking(&5).unwrap();
     /// });
+    /// # }
     /// ```
     // As on std's `Ref`: the trait would take `guard.clone()` away from the value.
     #[expect(clippy::should_implement_trait)]
@@ -234,6 +277,7 @@ impl<'b, T: ?Sized, N: Notifier> Guard<'b, T, Exclusive, N> {
     /// If `f` does. The loan is then over.
     ///
     /// ```
+    /// # #[cfg(feature = "std")] {
     /// use ref_channel::{RefMutChannel, RefMutGuard};
     ///
     /// let mut channel = RefMutChannel::<(u32, u32)>::new();
@@ -246,6 +290,7 @@ impl<'b, T: ?Sized, N: Notifier> Guard<'b, T, Exclusive, N> {
     ///     lender.lend_blocking(&mut pair).unwrap();
     /// });
     /// assert_eq!(pair, (1, 7));
+    /// # }
     /// ```
     pub fn map<U: ?Sized, F>(mut orig: Self, f: F) -> Guard<'b, U, Exclusive, N>
     where
@@ -263,6 +308,7 @@ impl<'b, T: ?Sized, N: Notifier> Guard<'b, T, Exclusive, N> {
     /// If `f` does. The loan is then over.
     ///
     /// ```
+    /// # #[cfg(feature = "std")] {
     /// use ref_channel::{RefMutChannel, RefMutGuard};
     ///
     /// let mut channel = RefMutChannel::<[u32]>::new();
@@ -277,6 +323,7 @@ impl<'b, T: ?Sized, N: Notifier> Guard<'b, T, Exclusive, N> {
     ///     lender.lend_blocking(&mut array).unwrap();
     /// });
     /// assert_eq!(array, [1, 2, 9]);
+    /// # }
     /// ```
     pub fn filter_map<U: ?Sized, F>(mut orig: Self, f: F) -> Result<Guard<'b, U, Exclusive, N>, Self>
     where
@@ -293,7 +340,24 @@ impl<'b, T: ?Sized, N: Notifier> Guard<'b, T, Exclusive, N> {
     /// # Panics
     /// If `f` does. The loan is then over.
     ///
-    /// The example is that of [`Guard`].
+    /// ```
+    /// # #[cfg(feature = "std")] {
+    /// use ref_channel::{RefMutChannel, RefMutGuard};
+    ///
+    /// let mut channel = RefMutChannel::<[u32]>::new();
+    /// let (mut lender, mut borrower) = channel.split();
+    /// let mut array = [1, 2, 3, 4];
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(move || {
+    ///         let all = borrower.borrow_blocking().unwrap();
+    ///         let (mut head, mut tail) = RefMutGuard::map_split(all, |slice| slice.split_at_mut(2));
+    ///         head.swap_with_slice(&mut tail);
+    ///     });
+    ///     lender.lend_blocking(&mut array).unwrap();
+    /// });
+    /// assert_eq!(array, [3, 4, 1, 2]);
+    /// # }
+    /// ```
     pub fn map_split<U: ?Sized, V: ?Sized, F>(
         mut orig: Self,
         f: F,

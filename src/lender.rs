@@ -16,9 +16,33 @@ use crate::notifier::{AsyncNotifier, BlockingNotifier, Deadline, Notifier, Waker
 use crate::state::{Refusal, Terms};
 
 /// The half that lends `&T`.
+///
+/// ```
+/// use ref_channel::{LendError, RefLender};
+///
+/// async fn lend_hello(lender: &mut RefLender<'_, str>) -> Result<&'static str, LendError<&'static str>> {
+///     lender.lend_static("hello").await
+/// }
+/// # let mut channel = ref_channel::RefChannel::<str>::new();
+/// # let (mut lender, borrower) = channel.split();
+/// # drop(borrower);
+/// # assert_eq!(pollster::block_on(lend_hello(&mut lender)), Err(LendError("hello")));
+/// ```
 pub type RefLender<'a, T, N = WakerSlot> = Lender<'a, T, Shared, N>;
 
 /// The half that lends `&mut T`.
+///
+/// ```
+/// use ref_channel::{LendError, RefMutLender};
+///
+/// async fn lend_zero(lender: &mut RefMutLender<'_, u32>) -> Result<u32, LendError<u32>> {
+///     lender.lend_owned(0).await
+/// }
+/// # let mut channel = ref_channel::RefMutChannel::<u32>::new();
+/// # let (mut lender, borrower) = channel.split();
+/// # drop(borrower);
+/// # assert_eq!(pollster::block_on(lend_zero(&mut lender)), Err(LendError(0)));
+/// ```
 pub type RefMutLender<'a, T, N = WakerSlot> = Lender<'a, T, Exclusive, N>;
 
 /// The half of a channel that lends.
@@ -34,6 +58,32 @@ pub type RefMutLender<'a, T, N = WakerSlot> = Lender<'a, T, Exclusive, N>;
 /// | a `'static` reference | are async | [`lend_static`](Self::lend_static) |
 /// | a reference | are async, and can promise not to forget the future | [`lend`](Self::lend) |
 /// | a closure to be run elsewhere | may block the thread | [`run_blocking`](Lender::run_blocking) |
+/// | nothing yet | want to know when somebody waits | [`requested`](Self::requested) |
+///
+/// When it is dropped all borrowers are told. A loan whose future was forgotten while on offer or borrowed is ended by the next call
+/// that lends: that withdraws it, or waits until it is returned.
+///
+/// # Panics
+/// The drop panics if a borrower's waker does. The lender is gone by then.
+///
+/// ```
+/// use ref_channel::RefMutChannel;
+/// # pollster::block_on(async {
+/// let mut channel = RefMutChannel::<Vec<u32>>::new();
+/// let (mut lender, mut borrower) = channel.split();
+/// futures::join!(
+///     async {
+///         let list = lender.lend_owned(vec![]).await.unwrap();
+///         let list = lender.lend_owned(list).await.unwrap();
+///         assert_eq!(list, [1, 2]);
+///     },
+///     async {
+///         borrower.borrow().await.unwrap().push(1);
+///         borrower.borrow().await.unwrap().push(2);
+///     },
+/// );
+/// # });
+/// ```
 pub struct Lender<'a, T: ?Sized, M: Mutability, N: Notifier = WakerSlot> {
     channel: Handle<'a, T, M, N>,
     seat: N::Seat,
@@ -165,6 +215,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     /// A server lends the same state until every borrower is gone, and has it back at the end:
     ///
     /// ```
+    /// # #[cfg(feature = "alloc")] {
     /// use ref_channel::RefMutLender;
     ///
     /// async fn serve(mut lender: RefMutLender<'static, Vec<u32>>, mut state: Vec<u32>) -> Vec<u32> {
@@ -175,9 +226,10 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     ///         }
     ///     }
     /// }
-    /// # let (lender, mut borrower) = ref_channel::RefMutChannel::new().into_split();
+    /// # let (lender, mut borrower) = ref_channel::RefMutChannel::<Vec<u32>>::new().into_split();
     /// # let client = async move { borrower.borrow().await.unwrap().push(1) };
     /// # assert_eq!(pollster::block_on(async { futures::join!(serve(lender, vec![]), client) }).0, [1]);
+    /// # }
     /// ```
     pub fn lend_owned(&mut self, value: T) -> LendOwned<'_, T, M, N>
     where
@@ -316,7 +368,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
 
     /// Lends a reference, and blocks until it is returned.
     ///
-    /// Safe, since the caller's frame cannot go on before: neither by a return nor by a panic.
+    /// It blocks until a borrower takes it, and then until the guard is dropped. Safe, since the caller's frame cannot go on before: neither by a return nor by a panic.
     ///
     /// # Errors
     /// [`LendError`] if every borrower is gone before anybody took it.
@@ -325,6 +377,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     /// If a waker panics; not before the value is back.
     ///
     /// ```
+    /// # #[cfg(feature = "std")] {
     /// use ref_channel::RefMutChannel;
     ///
     /// let mut channel = RefMutChannel::<u32>::new();
@@ -335,6 +388,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     ///     lender.lend_blocking(&mut value).unwrap();
     ///     assert_eq!(value, 2);
     /// });
+    /// # }
     /// ```
     pub fn lend_blocking<'v>(&mut self, value: M::Ref<'v, T>) -> Result<(), LendError>
     where
@@ -359,12 +413,14 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     /// If a waker panics; not before the value is back.
     ///
     /// ```
+    /// # #[cfg(feature = "std")] {
     /// use ref_channel::{RefMutChannel, TryLendError};
     ///
     /// let mut channel = RefMutChannel::<u32>::new();
     /// let (mut lender, _borrower) = channel.split();
     /// // A frame of a game: nobody wants the world, and the frame goes on.
     /// assert_eq!(lender.try_lend_blocking(&mut 1), Err(TryLendError::NotRequested));
+    /// # }
     /// ```
     pub fn try_lend_blocking<'v>(&mut self, value: M::Ref<'v, T>) -> Result<(), TryLendError>
     where
@@ -388,6 +444,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     /// If `f` does, or a waker; not before the value is back.
     ///
     /// ```
+    /// # #[cfg(feature = "std")] {
     /// use ref_channel::RefChannel;
     ///
     /// let mut channel = RefChannel::<str>::new();
@@ -402,6 +459,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     ///     })
     /// });
     /// assert_eq!(lengths, 10);
+    /// # }
     /// ```
     pub fn lend_while<'v, R>(&mut self, value: M::Ref<'v, T>, f: impl FnOnce() -> R) -> R
     where

@@ -6,6 +6,7 @@
 //! its value back. Nothing is moved, copied, locked or required to be `'static`, and a loan allocates nothing.
 //!
 //! ```
+//! # #[cfg(feature = "std")] {
 //! use ref_channel::RefMutChannel;
 //!
 //! let mut channel = RefMutChannel::<Vec<u32>>::new();
@@ -20,11 +21,13 @@
 //!     lender.lend_blocking(&mut list).unwrap(); // until the guard is dropped
 //! });
 //! assert_eq!(list, [1, 2, 3]);
+//! # }
 //! ```
 //!
 //! The same between tasks, of one executor or of two:
 //!
 //! ```
+//! # #[cfg(feature = "alloc")] {
 //! use ref_channel::RefMutChannel;
 //! # pollster::block_on(async {
 //! let (mut lender, mut borrower) = RefMutChannel::<String>::new().into_split();
@@ -37,6 +40,7 @@
 //! let (text, ()) = futures::join!(owner, task); // or `spawn` them
 //! assert_eq!(text, "hello!");
 //! # });
+//! # }
 //! ```
 //!
 //! # Where to go on

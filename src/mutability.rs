@@ -25,13 +25,27 @@ pub trait Mutability: sealed::Sealed + fmt::Debug + Send + Sync + Unpin + 'stati
 
 /// Loans of `&T`: any number of borrowers at the same time. Crosses threads if `T: Sync`.
 ///
-/// A type that is only a name: see [`Mutability`] for an example.
+/// A type that is only a name:
+///
+/// ```
+/// use ref_channel::{Channel, RefChannel, Shared};
+///
+/// let channel: RefChannel<str> = Channel::<str, Shared>::new();
+/// # drop(channel);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shared {}
 
 /// Loans of `&mut T`: one borrower at a time. Crosses threads if `T: Send`.
 ///
-/// A type that is only a name: see [`Mutability`] for an example.
+/// A type that is only a name:
+///
+/// ```
+/// use ref_channel::{Channel, Exclusive, RefMutChannel};
+///
+/// let channel: RefMutChannel<str> = Channel::<str, Exclusive>::new();
+/// # drop(channel);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exclusive {}
 

@@ -18,7 +18,32 @@ use crate::notifier::{AsyncNotifier, WakerSlot};
 /// or by another borrower.
 ///
 /// # Panics
-/// If it is polled after it has completed.
+/// If it is polled after it has completed, or if a waker panics.
+///
+/// ```
+/// use core::pin::Pin;
+/// use core::task::{Context, Poll};
+/// use ref_channel::{BorrowError, Exclusive, RefMutChannel, future::Borrow};
+///
+/// /// A future that adds one to what is lent, and keeps the borrow by its name.
+/// struct AddOne<'b>(Borrow<'b, u32, Exclusive>);
+///
+/// impl Future for AddOne<'_> {
+///     type Output = Result<(), BorrowError>;
+///
+///     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+///         // With the default notifier it is `Unpin`.
+///         let borrow = Pin::new(&mut self.0);
+///         borrow.poll(cx).map(|guard| guard.map(|mut number| *number += 1))
+///     }
+/// }
+/// # pollster::block_on(async {
+/// let mut channel = RefMutChannel::<u32>::new();
+/// let (mut lender, mut borrower) = channel.split();
+/// let (value, added) = futures::join!(lender.lend_owned(1), AddOne(borrower.borrow()));
+/// assert_eq!((value, added), (Ok(2), Ok(())));
+/// # });
+/// ```
 #[must_use = "futures do nothing unless they are polled"]
 pub struct Borrow<'b, T: ?Sized, M: Mutability, N: AsyncNotifier = WakerSlot> {
     channel: Handle<'b, T, M, N>,

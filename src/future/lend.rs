@@ -21,6 +21,21 @@ use crate::notifier::{AsyncNotifier, WakerSlot};
 ///
 /// # Panics
 /// If it is polled after it has completed, or if a waker panics.
+///
+/// ```
+/// use core::pin::pin;
+/// use ref_channel::{LendError, RefMutChannel};
+/// # pollster::block_on(async {
+/// let mut channel = RefMutChannel::<u32>::new();
+/// let (mut lender, _borrower) = channel.split();
+/// let mut value = 1;
+/// // SAFETY: it is polled to its end.
+/// let mut lend = pin!(unsafe { lender.lend(&mut value) });
+/// assert!(futures::poll!(lend.as_mut()).is_pending()); // on offer, and nobody comes
+/// lend.as_mut().withdraw();
+/// assert_eq!(lend.await, Err(LendError(())));
+/// # });
+/// ```
 #[must_use = "futures do nothing unless they are polled"]
 pub struct Lend<'l, T: ?Sized, M: Mutability, N: AsyncNotifier = WakerSlot> {
     lending: Lending<'l, T, M, N, ByWaker>,

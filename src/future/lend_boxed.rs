@@ -20,6 +20,21 @@ use crate::notifier::{AsyncNotifier, WakerSlot};
 ///
 /// # Panics
 /// If it is polled after it has completed, or if a waker panics.
+///
+/// ```
+/// use ref_channel::RefMutChannel;
+/// # pollster::block_on(async {
+/// let mut channel = RefMutChannel::<[u32]>::new();
+/// let (mut lender, mut borrower) = channel.split();
+/// let mut lend = Box::pin(lender.lend_boxed(Box::new([1, 2])));
+/// assert!(futures::poll!(&mut lend).is_pending());
+///
+/// let mut guard = borrower.borrow().await.unwrap();
+/// drop(lend); // this does not wait: the box is the guard's now
+/// guard.reverse();
+/// assert_eq!(*guard, [2, 1]);
+/// # });
+/// ```
 #[must_use = "futures do nothing unless they are polled"]
 pub struct LendBoxed<'l, T: ?Sized, M: Mutability, N: AsyncNotifier = WakerSlot> {
     lending: Lending<'l, T, M, N, ByWaker>,

@@ -21,6 +21,34 @@ use crate::notifier::{AsyncNotifier, WakerSlot};
 ///
 /// # Panics
 /// If it is polled after it has completed, or if a waker panics.
+///
+/// Its name is needed to keep it in a struct, where it has to be pinned:
+///
+/// ```
+/// use core::pin::Pin;
+/// use ref_channel::{Exclusive, RefMutChannel, future::LendOwned};
+///
+/// struct Shop<'l> {
+///     open: Pin<Box<LendOwned<'l, String, Exclusive>>>,
+/// }
+///
+/// impl Shop<'_> {
+///     /// No customer is let in any more; those who are in may finish.
+///     async fn close(mut self) -> String {
+///         self.open.as_mut().withdraw();
+///         self.open.await.unwrap_or_else(|error| error.into_inner())
+///     }
+/// }
+/// # pollster::block_on(async {
+/// let mut channel = RefMutChannel::<String>::new();
+/// let (mut lender, mut borrower) = channel.split();
+/// let mut shop = Shop { open: Box::pin(lender.lend_owned("stock".to_string())) };
+/// assert!(futures::poll!(&mut shop.open).is_pending());
+/// let guard = borrower.borrow().await.unwrap();
+/// let (stock, ()) = futures::join!(shop.close(), async { drop(guard) });
+/// assert_eq!(stock, "stock");
+/// # });
+/// ```
 #[must_use = "futures do nothing unless they are polled"]
 pub struct LendOwned<'l, T, M: Mutability, N: AsyncNotifier = WakerSlot> {
     // Before the value, for its drop waits for the guards.

@@ -20,6 +20,23 @@ use crate::notifier::{AsyncNotifier, WakerSlot};
 ///
 /// # Panics
 /// If it is polled after it has completed, or if a waker panics.
+///
+/// ```
+/// use core::pin::pin;
+/// use ref_channel::RefChannel;
+/// # pollster::block_on(async {
+/// let mut channel = RefChannel::<str>::new();
+/// let (mut lender, mut borrower) = channel.split();
+/// let mut lend = pin!(lender.lend_static("static"));
+/// assert!(futures::poll!(lend.as_mut()).is_pending());
+///
+/// let guard = borrower.borrow().await.unwrap();
+/// lend.as_mut().withdraw(); // no other borrow begins; this guard stays
+/// assert_eq!(&*guard, "static");
+/// drop(guard);
+/// assert_eq!(lend.await, Ok("static"));
+/// # });
+/// ```
 #[must_use = "futures do nothing unless they are polled"]
 pub struct LendStatic<'l, T: ?Sized, M: Mutability, N: AsyncNotifier = WakerSlot> {
     lending: Lending<'l, T, M, N, ByWaker>,

@@ -1,6 +1,7 @@
 //! The futures of the halves.
 //!
-//! Their names are needed only to store them; the methods that return them tell what they do.
+//! Their names are needed only to store them, as in the examples of [`Borrow`] and [`LendOwned`]; the methods that
+//! return them tell what they do.
 
 mod borrow;
 mod lend;
@@ -35,6 +36,18 @@ macro_rules! lend_future {
             ///
             #[doc = concat!("It resolves to `", $error, "` if nobody had taken the loan, else as usual once it is returned.")]
             /// Before the first poll, this makes it resolve so without ever offering. It wakes nobody.
+            ///
+            /// ```
+            /// use core::pin::pin;
+            /// # let mut channel = ref_channel::RefMutChannel::<u32>::new();
+            /// # let (mut lender, _borrower) = channel.split();
+            /// # pollster::block_on(async {
+            /// let mut lend = pin!(lender.lend_owned(1));
+            /// assert!(futures::poll!(lend.as_mut()).is_pending());
+            /// lend.as_mut().withdraw();
+            /// assert_eq!(lend.await.unwrap_err().into_inner(), 1);
+            /// # });
+            /// ```
             pub fn withdraw(self: Pin<&mut Self>) {
                 self.lending().withdraw();
             }

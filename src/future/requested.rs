@@ -18,7 +18,20 @@ use crate::wait::{Place, Wait};
 /// It can be dropped at any time, and nothing is lost.
 ///
 /// # Panics
-/// If it is polled after it has completed.
+/// If it is polled after it has completed, or if a waker panics.
+///
+/// ```
+/// use ref_channel::{Exclusive, RefMutChannel, future::Requested};
+/// # pollster::block_on(async {
+/// let mut channel = RefMutChannel::<u32>::new();
+/// let (mut lender, mut borrower) = channel.split();
+/// let mut requested: Requested<'_, u32, Exclusive> = lender.requested();
+/// assert!(futures::poll!(&mut requested).is_pending());
+/// let mut borrow = borrower.borrow();
+/// assert!(futures::poll!(&mut borrow).is_pending());
+/// assert_eq!(requested.await, Ok(()));
+/// # });
+/// ```
 #[must_use = "futures do nothing unless they are polled"]
 pub struct Requested<'l, T: ?Sized, M: Mutability, N: AsyncNotifier = WakerSlot> {
     channel: Handle<'l, T, M, N>,

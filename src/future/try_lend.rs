@@ -21,6 +21,24 @@ use crate::notifier::{AsyncNotifier, WakerSlot};
 ///
 /// # Panics
 /// If it is polled after it has completed, or if a waker panics.
+///
+/// ```
+/// use core::pin::pin;
+/// use ref_channel::{RefMutChannel, TryLendError};
+/// # pollster::block_on(async {
+/// let mut channel = RefMutChannel::<u32>::new();
+/// let (mut lender, mut borrower) = channel.split();
+/// let mut value = 1;
+///
+/// let mut borrow = borrower.borrow();
+/// assert!(futures::poll!(&mut borrow).is_pending()); // it waits
+/// // SAFETY: it is polled to its end.
+/// let mut lend = pin!(unsafe { lender.try_lend(&mut value) });
+/// assert!(futures::poll!(lend.as_mut()).is_pending()); // so there is an offer
+/// drop(borrow); // but it gives up
+/// assert_eq!(lend.await, Err(TryLendError::NotRequested));
+/// # });
+/// ```
 #[must_use = "futures do nothing unless they are polled"]
 pub struct TryLend<'l, T: ?Sized, M: Mutability, N: AsyncNotifier = WakerSlot> {
     lending: Lending<'l, T, M, N, ByWaker>,

@@ -154,7 +154,21 @@ pub struct Notice {
 /// A place where one half of a channel waits for the other.
 ///
 /// The trait is safe to implement: whatever an implementation does or leaves undone, a channel over it does not
-/// break memory safety. One that does not wake whom it should hangs. See the [module](self) for an example.
+/// break memory safety. One that does not wake whom it should hangs. The [module](self) shows how to implement it. It
+/// is named as a bound where code is to serve all channels:
+///
+/// ```
+/// use ref_channel::{Lender, Mutability, notifier::Notifier};
+///
+/// fn is_idle<T: ?Sized, M: Mutability, N: Notifier>(lender: &Lender<'_, T, M, N>) -> bool {
+///     !lender.is_requested() && !lender.is_disconnected()
+/// }
+/// # let mut channel = ref_channel::RefChannel::<str>::new();
+/// # let (lender, borrower) = channel.split();
+/// # assert!(is_idle(&lender));
+/// # drop(borrower);
+/// # assert!(!is_idle(&lender));
+/// ```
 ///
 /// # What a channel promises
 ///
@@ -232,7 +246,19 @@ pub trait Notifier: Sized + Send + Sync {
 
 /// A notifier at which tasks can wait: with it there are `lend`, `borrow` and the other futures.
 ///
-/// See the [module](self) for an example.
+/// The [module](self) shows how to implement it. It is named as a bound where code is to serve all such channels:
+///
+/// ```
+/// use ref_channel::{BorrowError, Borrower, Mutability, notifier::AsyncNotifier};
+///
+/// async fn length<M: Mutability, N: AsyncNotifier>(from: &mut Borrower<'_, str, M, N>) -> Result<usize, BorrowError> {
+///     Ok(from.borrow().await?.len())
+/// }
+/// # let mut channel = ref_channel::RefChannel::<str>::new();
+/// # let (mut lender, mut borrower) = channel.split();
+/// # let both = async { futures::join!(lender.lend_static("lent"), length(&mut borrower)) };
+/// # assert_eq!(pollster::block_on(both).1, Ok(4));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "futures cannot wait at the notifier `{Self}`",
     label = "`{Self}` is not an `AsyncNotifier`",
@@ -264,7 +290,21 @@ pub trait AsyncNotifier: Notifier {
 
 /// A notifier at which threads can wait: with it there are `lend_blocking`, `borrow_blocking` and their like.
 ///
-/// See the [module](self) for an example.
+/// The [module](self) shows how to implement it. It is named as a bound where code is to serve all such channels:
+///
+/// ```
+/// use ref_channel::{Exclusive, Lender, TryLendError, notifier::BlockingNotifier};
+///
+/// /// Lets whoever waits for the world have it, in the middle of a frame.
+/// fn serve<N: BlockingNotifier>(lender: &mut Lender<'_, String, Exclusive, N>, world: &mut String) -> bool {
+///     lender.try_lend_blocking(world) != Err(TryLendError::NotRequested)
+/// }
+/// # #[cfg(feature = "std")] {
+/// # let mut channel = ref_channel::RefMutChannel::<String>::new();
+/// # let (mut lender, _borrower) = channel.split();
+/// # assert!(!serve(&mut lender, &mut String::new()));
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "threads cannot wait at the notifier `{Self}`",
     label = "`{Self}` is not a `BlockingNotifier`",

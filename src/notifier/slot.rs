@@ -43,7 +43,8 @@ impl Target for Waker {
     }
 }
 
-/// What a half remembers of its slot. Opaque: it appears in signatures only.
+/// What a half remembers of its slot, at a [`WakerSlot`](super::WakerSlot) or a `Park`. Opaque: it appears in signatures
+/// only.
 #[derive(Debug, Default)]
 pub struct SlotSeat {
     /// The cell that is registered. Once notified or deregistered it is none.

@@ -25,10 +25,19 @@ fn new_waker() -> Waker {
 
 /// Calls `f` with a waker that unparks this thread: what a backend registers for a thread that blocks.
 ///
-/// The waker is made once for each thread. The [module](super) has an example.
+/// The waker is made once for each thread. The [module](super) has an example of its use in a backend.
 ///
 /// # Panics
 /// If `f` does.
+///
+/// ```
+/// use ref_channel::notifier::{Deadline, park_thread, with_thread_waker};
+///
+/// let waker = with_thread_waker(|waker| waker.clone());
+/// let thread = std::thread::spawn(move || waker.wake());
+/// park_thread(Deadline::NEVER); // until the waker is called, unless it was already
+/// # thread.join().unwrap();
+/// ```
 #[cfg(not(all(loom, feature = "loom")))]
 pub fn with_thread_waker<R>(f: impl FnOnce(&Waker) -> R) -> R {
     std::thread_local!(static WAKER: Waker = new_waker());
@@ -46,6 +55,13 @@ pub fn with_thread_waker<R>(f: impl FnOnce(&Waker) -> R) -> R {
 /// Parks this thread until it is unparked, until the deadline, or for no reason at all.
 ///
 /// The [module](super) has an example of its use in a backend.
+///
+/// ```
+/// use ref_channel::notifier::{Deadline, park_thread, with_thread_waker};
+///
+/// with_thread_waker(|waker| waker.wake_by_ref());
+/// park_thread(Deadline::NEVER); // returns at once: it was unparked before
+/// ```
 pub fn park_thread(deadline: Deadline) {
     match deadline.remaining() {
         None => park(),

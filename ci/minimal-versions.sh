@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# The library builds with the oldest versions of its dependencies that Cargo.toml allows.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! cargo +nightly --version >/dev/null 2>&1; then
+    echo "skipped: a nightly toolchain, which can choose the oldest versions, is not installed"
+    exit 0
+fi
+
+target=${CARGO_TARGET_DIR:-$PWD/target}
+features=$(ci/features | paste -sd, -)
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+cp -r src docs README.md "$copy"
+# Without what only the tests and examples need: for others' oldest versions there is no promise.
+awk '/^\[/ { skip = /dev-dependencies/ || /^\[\[/ } !skip' Cargo.toml >"$copy/Cargo.toml"
+
+cd "$copy"
+cargo +nightly update --quiet -Z minimal-versions
+for crate in atomic-waker event-listener futures-core portable-atomic; do
+    grep -A 1 "^name = \"$crate\"" Cargo.lock | sed 's/.*= "\(.*\)"/\1/' | paste -sd' ' -
+done
+CARGO_TARGET_DIR="$target/minimal-versions" RUSTFLAGS="-D warnings" \
+    cargo check --quiet --locked --lib --features "$features"
+echo "minimal versions: ok"
