@@ -417,7 +417,13 @@ impl<M: Lent, N: Backend> World<M, N> {
         self.model = Model::new(M::ONE_GUARD);
         self.lender = Box::into_raw(Box::new(lender));
         self.seats.clear();
+        // Where there may be many borrowers there are two from the start: alone they have little to do with each other.
+        let other = N::clone(&borrower);
         self.seat(borrower);
+        if let Some(other) = other {
+            self.seat(other);
+            self.model.borrowers.push(Some(false));
+        }
         self.task = Task::new();
         self.excused = false;
         self.guard_forgotten = false;
