@@ -11,8 +11,10 @@ use crate::common::{Flag, Probe, Watched, block_on, bounded, halves, model, poll
 type WatchedLender = Lender<'static, Probe, Exclusive, Watched>;
 type WatchedBorrower = Borrower<'static, Probe, Exclusive, Watched>;
 
-/// What a lender does before it is dropped.
-const LENDERS: [(&str, fn(&mut WatchedLender)); 7] = [
+/// What a half does before it is dropped, and what that is called.
+type Deed<H> = (&'static str, fn(&mut H));
+
+const LENDERS: [Deed<WatchedLender>; 7] = [
     ("idle", |_| ()),
     ("lend dropped", |lender| {
         let _ = poll_once(Box::pin(lender.lend_owned(Probe::new(0))).as_mut());
@@ -38,8 +40,7 @@ const LENDERS: [(&str, fn(&mut WatchedLender)); 7] = [
     }),
 ];
 
-/// What a borrower does before it is dropped.
-const BORROWERS: [(&str, fn(&mut WatchedBorrower)); 5] = [
+const BORROWERS: [Deed<WatchedBorrower>; 5] = [
     ("idle", |_| ()),
     ("borrow dropped", |borrower| {
         let _ = poll_once(Box::pin(borrower.borrow()).as_mut());

@@ -6,6 +6,7 @@
 //!
 //! With `-- --nocapture` each model prints how many interleavings it explored, and with which bound of preemptions.
 #![cfg(all(loom, feature = "loom"))]
+#![expect(clippy::arc_with_non_send_sync, reason = "a thread of a model is no thread")]
 
 mod common;
 
