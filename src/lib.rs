@@ -29,7 +29,6 @@
 //! ```
 //! # #[cfg(feature = "alloc")] {
 //! use ref_channel::RefMutChannel;
-//! # pollster::block_on(async {
 //! let (mut lender, mut borrower) = RefMutChannel::<String>::new().into_split();
 //! let task = async move {
 //!     while let Ok(mut text) = borrower.borrow().await {
@@ -37,9 +36,9 @@
 //!     }
 //! };
 //! let owner = async move { lender.lend_owned("hello".to_string()).await.unwrap() };
-//! let (text, ()) = futures::join!(owner, task); // or `spawn` them
+//! // With the crate `futures`. Or `spawn` them, on any executor.
+//! let (text, ()) = futures::executor::block_on(async { futures::join!(owner, task) });
 //! assert_eq!(text, "hello!");
-//! # });
 //! # }
 //! ```
 //!
