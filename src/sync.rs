@@ -69,8 +69,8 @@ mod imp {
 
 #[cfg(all(loom, feature = "loom"))]
 mod imp {
-    use core::fmt;
     use alloc::sync::Arc;
+    use core::fmt;
 
     pub(crate) use loom::cell::UnsafeCell;
     pub(crate) use loom::hint::spin_loop;
