@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-MODEL_CASES=${MODEL_CASES:-20000} cargo test --release --all-features --test model -- --nocapture >"$log" 2>&1 || {
+MODEL_CASES=${MODEL_CASES:-6000} cargo test --release --all-features --test model -- --nocapture >"$log" 2>&1 || {
     cat "$log"
     exit 1
 }
