@@ -335,13 +335,18 @@ impl<N: Notifier> Desk<N> {
         let link = channel.link();
         let asked = core::mem::take(&mut self.asked);
         let notified = asked && !link.disarm_borrower();
+        /// Also if the waker that is dropped with the registration panics.
+        struct GiveUp<'l, N: Notifier>(&'l Link<N>, bool);
+        impl<N: Notifier> Drop for GiveUp<'_, N> {
+            fn drop(&mut self) {
+                self.0.give_up(self.1);
+            }
+        }
+        let _give_up = asked.then(|| GiveUp(link, M::EXCLUSIVE));
         // The registration goes first: a wake that comes after it goes to another borrower, and one that came
         // before is passed on by `give_up`.
         // SAFETY: `notified` is what the state says; it is this half's own seat.
         unsafe { link.borrower().deregister(&mut self.seat, notified) };
-        if asked {
-            link.give_up(M::EXCLUSIVE);
-        }
     }
 }
 
@@ -383,6 +388,12 @@ impl<N: Notifier> Wait for Ask<'_, N> {
     fn act(&mut self, arm: Option<Key>) -> Poll<Self::Output> {
         let state = self.link.ask(self.asked, arm, self.exclusive);
         self.outcome(state)
+    }
+
+    fn undo(&mut self) {
+        if let Asked::Taken { .. } = self.state {
+            self.link.give_back();
+        }
     }
 
     fn armed(&self) -> bool {

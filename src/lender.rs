@@ -297,9 +297,11 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: Send,
         N: AsyncNotifier,
     {
+        // First, for it may panic, and the box is to be dropped then.
+        let lending = self.lending(None, Terms::Plain);
         // SAFETY: a box is not null.
         let value = unsafe { core::ptr::NonNull::new_unchecked(alloc::boxed::Box::into_raw(value)) };
-        LendBoxed::new(self.lending(Some(value), Terms::Plain), value)
+        LendBoxed::new(lending.with_value(value), value)
     }
 
     /// Waits until a borrower waits.
@@ -601,9 +603,16 @@ impl<T: ?Sized, M: Mutability, N: Notifier> Drop for Lender<'_, T, M, N> {
                 unsafe { self.0.leave() };
             }
         }
+        /// The borrowers are told also if the waker of a forgotten future panics in its drop.
+        struct Tell<'l, 'a, T: ?Sized, M: Mutability, N: Notifier>(&'l Leave<'a, T, M, N>);
+        impl<T: ?Sized, M: Mutability, N: Notifier> Drop for Tell<'_, '_, T, M, N> {
+            fn drop(&mut self) {
+                self.0.0.link().set_lender_gone();
+            }
+        }
         let leave = Leave(self.channel);
+        let _tell = Tell(&leave);
         end_forgotten_wait(leave.0.link(), &mut self.seat);
-        leave.0.link().set_lender_gone();
     }
 }
 

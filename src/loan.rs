@@ -296,6 +296,12 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> Lending<'l, T, M
         self.loan.phase == Phase::Told
     }
 
+    #[cfg(feature = "alloc")]
+    pub(crate) fn with_value(mut self, value: NonNull<T>) -> Self {
+        self.loan.value = Some(Lent::new(value));
+        self
+    }
+
     pub(crate) fn has_value(&self) -> bool {
         self.loan.value.is_some()
     }
@@ -350,10 +356,12 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> Lending<'l, T, M
         }
     }
 
-    /// Leaves the value, if it is out, to the last guard; else it is the caller's, and the loan is over.
+    /// Leaves the value, if it is out, to the last guard: then true. Else it is the caller's, and the loan is over.
+    ///
+    /// The waiting is not over, for that may panic: see [`stop_waiting`](Self::stop_waiting).
     #[cfg(feature = "alloc")]
     pub(crate) fn hand_over(self: Pin<&mut Self>) -> bool {
-        let (loan, mut place) = self.project();
+        let (loan, _) = self.project();
         if !matches!(loan.phase, Phase::Offered | Phase::Taken) {
             return false;
         }
@@ -363,8 +371,14 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> Lending<'l, T, M
             .hand_over(Handle::<T, M, N>::free_published, channel.place());
         loan.phase = Phase::Told;
         loan.seen = channel.link().look();
-        place.leave(loan);
         is_out
+    }
+
+    /// After a [`hand_over`](Self::hand_over).
+    #[cfg(feature = "alloc")]
+    pub(crate) fn stop_waiting(self: Pin<&mut Self>) {
+        let (loan, mut place) = self.project();
+        place.leave(loan);
     }
 }
 

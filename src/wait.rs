@@ -29,6 +29,9 @@ pub(crate) trait Wait {
     /// of a registration, "I am waiting". It is not armed before.
     fn act(&mut self, arm: Option<Key>) -> Poll<Self::Output>;
 
+    /// The end was reached, but its output is lost to a panic.
+    fn undo(&mut self) {}
+
     /// Whether the last look or act left it armed. Always false at a notifier of many waiters.
     fn armed(&self) -> bool;
 
@@ -76,9 +79,18 @@ impl<N: Notifier> Place<'_, N> {
 
     /// The last thing at the end of each wait.
     #[inline]
-    fn finish<T>(&mut self, output: T, notified: bool) -> Poll<T> {
+    fn finish<W: Wait>(&mut self, wait: &mut W, output: W::Output, notified: bool) -> Poll<W::Output> {
+        /// If a waker panics in its drop, nobody gets the output.
+        struct Undo<'w, W: Wait>(&'w mut W);
+        impl<W: Wait> Drop for Undo<'_, W> {
+            fn drop(&mut self) {
+                self.0.undo();
+            }
+        }
+        let undo = Undo(wait);
         // SAFETY: as in `register`; `notified` is what the state says.
         unsafe { self.notifier.deregister(self.seat, notified) };
+        core::mem::forget(undo);
         Poll::Ready(output)
     }
 
@@ -88,7 +100,7 @@ impl<N: Notifier> Place<'_, N> {
         match wait.look() {
             Poll::Ready(output) => {
                 let notified = !wait.unclaimed();
-                self.finish(output, notified)
+                self.finish(wait, output, notified)
             }
             Poll::Pending => Poll::Pending,
         }
@@ -98,7 +110,7 @@ impl<N: Notifier> Place<'_, N> {
     #[inline]
     fn act<W: Wait>(&mut self, wait: &mut W, arm: Option<Key>) -> Poll<W::Output> {
         match wait.act(arm) {
-            Poll::Ready(output) => self.finish(output, false),
+            Poll::Ready(output) => self.finish(wait, output, false),
             Poll::Pending => Poll::Pending,
         }
     }

@@ -91,14 +91,18 @@ impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Future for LendBoxed<'_, T, M, 
 
 impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Drop for LendBoxed<'_, T, M, N> {
     fn drop(&mut self) {
-        // SAFETY: a value that is dropped does not move any more.
-        let mut this = unsafe { Pin::new_unchecked(self) };
-        if this.as_mut().lending().hand_over() {
-            return;
+        /// Also if a waker panics.
+        struct Free<'a, T: ?Sized>(&'a mut Boxed<T>);
+        impl<T: ?Sized> Drop for Free<'_, T> {
+            fn drop(&mut self) {
+                // SAFETY: the offer is down and no guard is left.
+                drop(unsafe { self.0.take() });
+            }
         }
-        // SAFETY: the box is not pinned.
-        let this = unsafe { this.get_unchecked_mut() };
-        // SAFETY: the offer is down and no guard is left.
-        drop(unsafe { this.boxed.take() });
+        // SAFETY: a value that is dropped does not move any more.
+        let mut lending = unsafe { Pin::new_unchecked(&mut self.lending) };
+        let is_out = lending.as_mut().hand_over();
+        let _free = (!is_out).then(|| Free(&mut self.boxed));
+        lending.stop_waiting();
     }
 }
