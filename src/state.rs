@@ -478,12 +478,11 @@ impl<N: Notifier> Link<N> {
     }
 
     fn open(&self, sides: u8) {
-        // Ordering: relaxed, the store to `sides` publishes both.
+        // Ordering: relaxed, all three. The halves are handed on by the caller, who synchronises; and who splits anew
+        // comes after them, by way of `leave`.
         self.word.store(0, Ordering::Relaxed);
         self.borrowers.store(1, Ordering::Relaxed);
-        // Ordering: release, pairs with the acquire of the next `try_split` that finds the sides gone, by way
-        // of `leave`; the halves themselves are handed on by the caller, who synchronises.
-        self.sides.store(sides, Ordering::Release);
+        self.sides.store(sides, Ordering::Relaxed);
     }
 
     /// The same through a shared reference, unless a half, a guard, or another split is there.
@@ -594,9 +593,8 @@ impl<N: Notifier> Link<N> {
     /// Says "the lender waits" if it still has to, as `pending` says: see [`State::lender_armed`]. Returns the
     /// state after that.
     pub(crate) fn arm_lender(&self, key: Key, what: Awaits, pending: impl Fn(State) -> bool) -> State {
-        // Ordering: release, the registration comes before, for whoever claims it; acquire (of the load before
-        // the step, and on failure), as in `look`.
-        let step = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+        // Ordering: release, the registration comes before, for whoever claims it; acquire on failure, as in `look`.
+        let step = self.word.fetch_update(Ordering::Release, Ordering::Acquire, |word| {
             let state = State(word);
             pending(state).then(|| state.lender_armed(key, what).0)
         });
@@ -624,15 +622,15 @@ impl<N: Notifier> Link<N> {
     }
 
     /// Leaves a box to the last guard, which calls `free` with `place`; false if no guard is out, then the box
-    /// is still the lender's. See [`State::handed_over`].
+    /// is still the lender's, who [looks](Self::look) before it touches that. See [`State::handed_over`].
     #[cfg(feature = "alloc")]
     pub(crate) fn hand_over(&self, free: unsafe fn(*const ()), place: *const ()) -> bool {
         // SAFETY: the lender writes here, and a guard reads only between the step below and the return of the
         // last guard. No box was handed over before and is still out, for then there was no new offer.
         self.disposal
             .with_mut(|disposal| unsafe { *disposal = Some(Disposal { free, place }) });
-        // Ordering: release, for the line above; acquire, as in `look`, if the loan is back.
-        let before = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+        // Ordering: release, for the line above. If the loan is back, the caller looks before it touches the value.
+        let before = self.word.fetch_update(Ordering::Release, Ordering::Relaxed, |word| {
             Some(State(word).handed_over().0)
         });
         before.is_ok_and(|before| State(before).guards() > 0)
@@ -739,9 +737,9 @@ impl<N: Notifier> Link<N> {
     pub(crate) fn give_up(&self, exclusive: bool) {
         let mut after = State(0);
         let transition = || {
-            // Ordering: release, so that the lender that acts on the missing request comes after this borrower;
-            // acquire, for the lender's registration that this may claim.
-            let step = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| {
+            // Ordering: acquire, for the lender's registration that this may claim. Not release: this borrower has
+            // touched nothing that the lender will.
+            let step = self.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, |word| {
                 Some(State(word).given_up().0)
             });
             let before = State(step.ok()?);

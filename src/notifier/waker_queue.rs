@@ -109,6 +109,14 @@ impl Default for QueueNode {
     }
 }
 
+// In the models the end of a node is an access to it: one that is still in use is reported.
+#[cfg(all(loom, feature = "loom"))]
+impl Drop for QueueNode {
+    fn drop(&mut self) {
+        self.inner.with_mut(|_| ());
+    }
+}
+
 /// The right to change a node: with the lock held, or for a node that is not queued as its waiter.
 ///
 /// # Safety
@@ -225,9 +233,14 @@ impl WakerQueue {
 
     /// Runs `f`, which calls no foreign code, with the lock held.
     fn locked<R>(&self, f: impl FnOnce(&mut Lists) -> R) -> R {
-        // Ordering: acquire, pairs with the release below: the changes of who held the lock before.
+        // Ordering: acquire, pairs with the release below: the changes of who held the lock before. On failure relaxed:
+        // nothing is done.
         let mut round = 0;
-        while self.lock.swap(true, Ordering::Acquire) {
+        while self
+            .lock
+            .compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+        {
             pause(round);
             round += 1;
         }
