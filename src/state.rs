@@ -502,7 +502,7 @@ impl<N: Notifier> Link<N> {
         }
         // Ordering: relaxed, a guard is returned before its half leaves, so `leave` has published it.
         if State(self.word.load(Ordering::Relaxed)).guards() > 0 {
-            // A guard was forgotten. Ordering: release, as in `open`.
+            // A guard was forgotten. Ordering: release, so that the next to try comes after this look.
             self.sides.store(0, Ordering::Release);
             return false;
         }
