@@ -411,18 +411,19 @@ struct Disposal {
 /// All of a channel but the pointer: the word, the counts, the two notifiers.
 ///
 /// It does not know the type of the value, so a guard keeps its channel through `map`.
+#[repr(C)]
 pub(crate) struct Link<N> {
     word: AtomicUsize,
+    /// Where the lender waits.
+    lender: N,
+    /// Where the borrowers wait.
+    borrower: N,
     /// How many borrowers there are.
     borrowers: AtomicUsize,
     /// How many sides have not left: see [`Link::leave`].
     sides: AtomicU8,
     /// Written before `HANDED_OVER` is set, read by the last guard, which clears that.
     disposal: UnsafeCell<Option<Disposal>>,
-    /// Where the lender waits.
-    lender: N,
-    /// Where the borrowers wait.
-    borrower: N,
     ledger: Ledger,
 }
 
@@ -449,9 +450,6 @@ impl<N: Notifier> Link<N> {
         pub(crate) const fn new() -> Self {
             Self {
                 word: AtomicUsize::new(0),
-                borrowers: AtomicUsize::new(0),
-                sides: AtomicU8::new(0),
-                disposal: UnsafeCell::new(None),
                 #[cfg(not(all(loom, feature = "loom")))]
                 lender: N::LENDER,
                 #[cfg(not(all(loom, feature = "loom")))]
@@ -460,6 +458,9 @@ impl<N: Notifier> Link<N> {
                 lender: N::lender(),
                 #[cfg(all(loom, feature = "loom"))]
                 borrower: N::init(),
+                borrowers: AtomicUsize::new(0),
+                sides: AtomicU8::new(0),
+                disposal: UnsafeCell::new(None),
                 ledger: Ledger::new(),
             }
         }
@@ -571,8 +572,8 @@ impl<N: Notifier> Link<N> {
     #[inline(always)]
     pub(crate) fn look(&self) -> State {
         // Ordering: acquire. Of a return: the guard's accesses to the value come before the lender's, and the
-        // guard's read of the pointer before the next write. Of a claim: the flag that the notifier stored
-        // before it (see `Slot`). Of "gone": all that the other half did.
+        // guard's read of the pointer before the next write. Of a claim: that earlier notifications are over (see
+        // `Slot`). Of "gone": all that the other half did.
         State(self.word.load(Ordering::Acquire))
     }
 
@@ -846,6 +847,7 @@ impl<N: Notifier> Link<N> {
         let mut step = Ok(());
         let transition = || {
             let next = state.usually_returned();
+            debug_assert!(next == state.returned());
             step = self.step(state, next);
             step.ok().and_then(|()| state.lender_notice(next))
         };

@@ -89,7 +89,9 @@ impl<W: Target> Slot<W, 2> {
     }
 }
 
-macro_rules! for_each_cell {
+/// Runs the same with either cell, by a branch: that the processor predicts, but for an index that is computed from the
+/// state it waits.
+macro_rules! with_cell {
     ($key:expr => $cell:ident, $body:block) => {
         if $key.0 {
             let $cell = Key(true);
@@ -114,7 +116,7 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
         if self.busy(seat.cell).load(Ordering::Acquire) {
             seat.cell = Self::other(seat.cell)?;
         }
-        for_each_cell!(seat.cell => cell, {
+        with_cell!(seat.cell => cell, {
             if !self.holds(cell, target) {
                 // SAFETY: the cell is not busy, so it is the waiter's.
                 unsafe { self.replace(cell, target) };
@@ -170,7 +172,7 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
                 self.0.store(false, Ordering::Release);
             }
         }
-        for_each_cell!(notice.key => key, {
+        with_cell!(notice.key => key, {
             let _done = Done(self.busy(key));
             self.cell(key).with(|cell| {
                 // SAFETY: the registration was claimed; the waiter does not write the cell while that is busy.
