@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The models: loom runs them through every interleaving. LOOM_MAX_PREEMPTIONS is not set: no bound but the models' own.
-# With --write, how many interleavings each had goes into tests/loom/README.md.
+# How many interleavings each had is in target/loom/models.md then; with --write it goes into tests/loom/README.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 unset LOOM_MAX_PREEMPTIONS
@@ -19,14 +19,14 @@ awk -F ': ' '{ sum += $2; bounded += /at most/ } END {
     printf "models: %d runs, %d without a bound, %d interleavings\n", NR, NR - bounded, sum
 }' <<<"$models"
 
+{
+    sed '/^| model/,$d' tests/loom/README.md
+    echo '| model | interleavings | bound of preemptions |'
+    echo '|---|---:|---|'
+    sed -E 's/^(.*): ([0-9]+) interleavings, no bound$/| `\1` | \2 | none |/
+        s/^(.*): ([0-9]+) interleavings, at most ([0-9]+) preemptions, eager$/| `\1` | \2 | \3, eager |/
+        s/^(.*): ([0-9]+) interleavings, at most ([0-9]+) preemptions$/| `\1` | \2 | \3 |/' <<<"$models"
+} >"$CARGO_TARGET_DIR/models.md"
 if [ "${1:-}" = --write ]; then
-    {
-        sed '/^| model/,$d' tests/loom/README.md
-        echo '| model | interleavings | bound of preemptions |'
-        echo '|---|---:|---|'
-        sed -E 's/^(.*): ([0-9]+) interleavings, no bound$/| `\1` | \2 | none |/
-            s/^(.*): ([0-9]+) interleavings, at most ([0-9]+) preemptions, eager$/| `\1` | \2 | \3, eager |/
-            s/^(.*): ([0-9]+) interleavings, at most ([0-9]+) preemptions$/| `\1` | \2 | \3 |/' <<<"$models"
-    } >"$log.table"
-    mv "$log.table" tests/loom/README.md
+    cp "$CARGO_TARGET_DIR/models.md" tests/loom/README.md
 fi

@@ -4,7 +4,7 @@ use loom::thread;
 use ref_channel::notifier::{BlockingNotifier, Park, Spin, WakerQueue, WakerSlot};
 use ref_channel::{Channel, Exclusive, Shared};
 
-use crate::common::{Flag, Probe, block_on, for_notifiers, halves, model};
+use crate::common::{Flag, Probe, Scope, block_on, explore, for_notifiers, halves, model};
 
 fn loans<N: BlockingNotifier + 'static>(count: u32) {
     let (mut lender, mut borrower) = halves::<Exclusive, N>();
@@ -30,8 +30,8 @@ fn two<N: BlockingNotifier + 'static>() {
 
 for_notifiers! { one:
     one_waker_slot = WakerSlot;
-    one_waker_queue = WakerQueue, bound 4;
-    one_spin = Spin, bound 3;
+    one_waker_queue = WakerQueue, bound 7;
+    one_spin = Spin, bound 5;
     one_park = Park;
 }
 
@@ -83,8 +83,8 @@ fn while_exclusive<N: BlockingNotifier + 'static>() {
 }
 
 for_notifiers! { while_exclusive:
-    while_exclusive_waker_slot = WakerSlot, bound 4;
-    while_exclusive_park = Park, bound 4;
+    while_exclusive_waker_slot = WakerSlot, bound 6;
+    while_exclusive_park = Park, bound 6;
 }
 
 /// Two loans for certain, while the closure waits for them.
@@ -111,7 +111,7 @@ fn while_exclusive_twice() {
 
 #[test]
 fn while_shared() {
-    explore("blocking::while_shared", Scope::Bound(4), || {
+    explore("blocking::while_shared", Scope::Bound(6), || {
         let (mut lender, mut borrower) = halves::<Shared, WakerSlot>();
         thread::spawn(move || {
             for _ in 0..2 {

@@ -25,7 +25,7 @@ fn made<N: AsyncNotifier + 'static>() {
 
 for_notifiers! { made:
     made_waker_slot = WakerSlot;
-    made_waker_slot_eager = WakerSlot, eager 5;
+    made_waker_slot_eager = WakerSlot, eager 7;
     made_waker_queue = WakerQueue;
     made_waker_queue_eager = WakerQueue, eager 4;
 }
@@ -52,7 +52,7 @@ for_notifiers! { given_up:
     given_up_waker_slot = WakerSlot;
     given_up_waker_slot_eager = WakerSlot, eager 4;
     given_up_waker_queue = WakerQueue;
-    given_up_waker_queue_eager = WakerQueue, eager 4;
+    given_up_waker_queue_eager = WakerQueue, eager 6;
 }
 
 /// Dropped at any moment, it leaves no registration behind, and the loan goes on.

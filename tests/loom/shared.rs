@@ -7,7 +7,7 @@ use loom::thread;
 use ref_channel::notifier::WakerSlot;
 use ref_channel::{Channel, Exclusive, RefGuard, RefMutGuard, Shared};
 
-use crate::common::{Probe, block_on, halves, model, poll_once};
+use crate::common::{Probe, Scope, block_on, explore, halves, model, poll_once};
 
 /// Two values, side by side, of which loom knows the accesses.
 type Pair = (UnsafeCell<u32>, UnsafeCell<u32>);

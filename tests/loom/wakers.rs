@@ -40,9 +40,9 @@ fn lender_moves<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { lender_moves:
-    lender_moves_waker_slot = WakerSlot;
-    lender_moves_waker_queue = WakerQueue;
-    lender_moves_atomic_waker = AtomicWaker;
+    lender_moves_waker_slot = WakerSlot, bound 6;
+    lender_moves_waker_queue = WakerQueue, bound 4;
+    lender_moves_atomic_waker = AtomicWaker, bound 6;
 }
 
 fn borrower_moves<N: AsyncNotifier + 'static>() {
@@ -58,7 +58,7 @@ fn borrower_moves<N: AsyncNotifier + 'static>() {
 
 for_notifiers! { borrower_moves:
     borrower_moves_waker_slot = WakerSlot;
-    borrower_moves_waker_queue = WakerQueue;
+    borrower_moves_waker_queue = WakerQueue, bound 6;
     borrower_moves_atomic_waker = AtomicWaker;
 }
 
@@ -79,9 +79,9 @@ fn both_move_twice<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { both_move_twice:
-    both_move_twice_waker_slot = WakerSlot;
-    both_move_twice_waker_queue = WakerQueue;
-    both_move_twice_event = Event;
+    both_move_twice_waker_slot = WakerSlot, bound 3;
+    both_move_twice_waker_queue = WakerQueue, bound 2;
+    both_move_twice_event = Event, bound 2;
 }
 
 /// The same of one half: polled by chance while it is being woken, it begins the next loan with another waker.
@@ -98,7 +98,7 @@ fn lender_moves_twice<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { lender_moves_twice:
-    lender_moves_twice_waker_slot = WakerSlot;
+    lender_moves_twice_waker_slot = WakerSlot, bound 3;
 }
 
 fn borrower_moves_twice<N: AsyncNotifier + 'static>() {
@@ -114,5 +114,5 @@ fn borrower_moves_twice<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { borrower_moves_twice:
-    borrower_moves_twice_waker_slot = WakerSlot;
+    borrower_moves_twice_waker_slot = WakerSlot, bound 3;
 }
