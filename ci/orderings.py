@@ -32,7 +32,7 @@ SKIPPED = "faults::"
 VARIABLE = "REF_CHANNEL_WEAKEN"
 HANGS = "hangs"
 # In seconds. A model that takes longer is left out: what it shows, a smaller one has to show.
-SLOW = 10
+SLOW = 5
 WEAKEN = """
 /// The ordering of a site, unless this run weakens it.
 pub(crate) fn weaken(site: usize, strong: Ordering) -> Ordering {
@@ -122,7 +122,7 @@ def build(tree, target):
 
 def run(binary, model, weaken, timeout):
     """How a model ends: none if well, else why not."""
-    environment = dict(os.environ, RUST_BACKTRACE="0", **{VARIABLE: weaken})
+    environment = dict(os.environ, RUST_BACKTRACE="0", REF_CHANNEL_QUICK="1", **{VARIABLE: weaken})
     command = [str(binary), "--exact", model, "--nocapture", "--test-threads=1"]
     try:
         result = subprocess.run(
@@ -168,7 +168,7 @@ def main():
             with lock:
                 mine = list(order)
             for model in mine:
-                why = run(binary, model, f"{index} {weak}", 30 + 5 * times[model])
+                why = run(binary, model, f"{index} {weak}", 10 + 5 * times[model])
                 if why:
                     with lock:
                         order.remove(model)

@@ -632,7 +632,9 @@ impl<N: Notifier> Link<N> {
     /// | before | any |
     /// | after | 0 |
     pub(crate) fn disarm_lender(&self) -> bool {
-        // Ordering: acquire, if it was claimed: as in `look`. Not release: there is nothing to publish.
+        // Ordering: acquire, if it was claimed: as in `look`. Not release: there is nothing to publish. (Acquire not
+        // weakened to Relaxed: it takes two cells that are still in use and a third registration, more than any model
+        // gets to)
         State(self.word.fetch_and(!LENDER_BITS, Ordering::Acquire)).lender_waits()
     }
 
@@ -760,7 +762,9 @@ impl<N: Notifier> Link<N> {
         if N::MANY {
             return false;
         }
-        // Ordering: acquire, if it was claimed: as in `look`. Not release: there is nothing to publish.
+        // Ordering: acquire, if it was claimed: as in `look`. Not release: there is nothing to publish. (Acquire not
+        // weakened to Relaxed: it takes two cells that are still in use and a third registration, more than any model
+        // gets to)
         State(self.word.fetch_and(!BORROWER_BITS, Ordering::Acquire)).borrower_waits()
     }
 
