@@ -10,10 +10,10 @@ use crate::error::{LendError, TryLendError};
 #[cfg(feature = "alloc")]
 use crate::future::LendBoxed;
 use crate::future::{Lend, LendOwned, LendStatic, Requested, TryLend};
-use crate::loan::{ByThread, Kind, Lending, OnRequest, Open, Patience, Plain, end_forgotten_wait};
+use crate::loan::{ByThread, Lending, Patience, end_forgotten_wait};
 use crate::mutability::{Exclusive, Mutability, Shared};
 use crate::notifier::{AsyncNotifier, BlockingNotifier, Deadline, Notifier, WakerSlot};
-use crate::state::Refusal;
+use crate::state::{Refusal, Terms};
 
 /// The half that lends `&T`.
 ///
@@ -98,9 +98,12 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     }
 
     /// A loan that has not begun.
-    #[inline]
-    fn lending<H: Patience<N>, K: Kind>(&mut self, value: Option<core::ptr::NonNull<T>>) -> Lending<'_, T, M, N, H, K> {
-        Lending::new(self.channel, &mut self.seat, value)
+    fn lending<H: Patience<N>>(
+        &mut self,
+        value: Option<core::ptr::NonNull<T>>,
+        terms: Terms,
+    ) -> Lending<'_, T, M, N, H> {
+        Lending::new(self.channel, &mut self.seat, value, terms)
     }
 
     // ----- async -------------------------------------------------------------------------------------------
@@ -146,7 +149,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     where
         N: AsyncNotifier,
     {
-        Lend::new(self.lending(Some(M::into_raw(value))))
+        Lend::new(self.lending(Some(M::into_raw(value)), Terms::Plain))
     }
 
     /// Lends a reference if a borrower is waiting for it now, and waits until it is returned.
@@ -179,7 +182,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     where
         N: AsyncNotifier,
     {
-        TryLend::new(self.lending(Some(M::into_raw(value))))
+        TryLend::new(self.lending(Some(M::into_raw(value)), Terms::OnRequest))
     }
 
     /// Lends a value, and gives it back when it is returned.
@@ -233,7 +236,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: Sized,
         N: AsyncNotifier,
     {
-        LendOwned::new(self.lending(None), value)
+        LendOwned::new(self.lending(None, Terms::Plain), value)
     }
 
     /// Lends what lives for ever, and gives the reference back when it is returned.
@@ -264,7 +267,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         N: AsyncNotifier,
     {
         let value = M::into_raw(value);
-        LendStatic::new(self.lending(Some(value)), value)
+        LendStatic::new(self.lending(Some(value), Terms::Plain), value)
     }
 
     /// Lends what is in a box, and gives the box back when it is returned.
@@ -295,7 +298,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         N: AsyncNotifier,
     {
         // First, for it may panic, and the box is to be dropped then.
-        let lending = self.lending(None);
+        let lending = self.lending(None, Terms::Plain);
         // SAFETY: a box is not null.
         let value = unsafe { core::ptr::NonNull::new_unchecked(alloc::boxed::Box::into_raw(value)) };
         LendBoxed::new(lending.with_value(value), value)
@@ -394,7 +397,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: 'v,
         N: BlockingNotifier,
     {
-        let lending = pin!(self.lending::<ByThread, Plain>(Some(M::into_raw(value))));
+        let lending = pin!(self.lending::<ByThread>(Some(M::into_raw(value)), Terms::Plain));
         block(lending).map_err(|_| LendError(()))
     }
 
@@ -426,7 +429,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: 'v,
         N: BlockingNotifier,
     {
-        let lending = pin!(self.lending::<ByThread, OnRequest>(Some(M::into_raw(value))));
+        let lending = pin!(self.lending::<ByThread>(Some(M::into_raw(value)), Terms::OnRequest));
         block(lending).map_err(TryLendError::from)
     }
 
@@ -465,7 +468,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: 'v,
         N: BlockingNotifier,
     {
-        let mut lending = pin!(self.lending::<ByThread, Open>(Some(M::into_raw(value))));
+        let mut lending = pin!(self.lending::<ByThread>(Some(M::into_raw(value)), Terms::Open));
         // Until it is on offer. If there are no borrowers left, `f` runs all the same.
         let _ = lending.as_mut().block(Deadline::NEVER);
         f()
@@ -502,7 +505,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: 'v,
         N: BlockingNotifier,
     {
-        let mut lending = pin!(self.lending::<ByThread, Plain>(Some(M::into_raw(value))));
+        let mut lending = pin!(self.lending::<ByThread>(Some(M::into_raw(value)), Terms::Plain));
         let outcome = lending.as_mut().block(Deadline::after(timeout)).unwrap_or_else(|| {
             lending.as_mut().withdraw();
             block(lending)
@@ -575,8 +578,8 @@ impl<'d, N: Notifier> Lender<'_, dyn FnMut() + Send + 'd, Exclusive, N> {
 }
 
 /// Blocks until the end.
-fn block<T: ?Sized, M: Mutability, N: BlockingNotifier, K: Kind>(
-    lending: core::pin::Pin<&mut Lending<'_, T, M, N, ByThread, K>>,
+fn block<T: ?Sized, M: Mutability, N: BlockingNotifier>(
+    lending: core::pin::Pin<&mut Lending<'_, T, M, N, ByThread>>,
 ) -> Result<(), Refusal> {
     lending.block(Deadline::NEVER).expect("there is no deadline")
 }

@@ -40,9 +40,9 @@ fn lender_moves<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { lender_moves:
-    lender_moves_waker_slot = WakerSlot, bound 6;
-    lender_moves_waker_queue = WakerQueue, bound 4;
-    lender_moves_atomic_waker = AtomicWaker, bound 6;
+    lender_moves_waker_slot = WakerSlot, bound 2;
+    lender_moves_waker_queue = WakerQueue, bound 3;
+    lender_moves_atomic_waker = AtomicWaker, bound 3;
 }
 
 fn borrower_moves<N: AsyncNotifier + 'static>() {
@@ -57,9 +57,9 @@ fn borrower_moves<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { borrower_moves:
-    borrower_moves_waker_slot = WakerSlot;
-    borrower_moves_waker_queue = WakerQueue, bound 6;
-    borrower_moves_atomic_waker = AtomicWaker;
+    borrower_moves_waker_slot = WakerSlot, bound 3;
+    borrower_moves_waker_queue = WakerQueue, bound 3;
+    borrower_moves_atomic_waker = AtomicWaker, bound 3;
 }
 
 /// The next loan begins, with other wakers, while the notification of the last one may still be under way.
@@ -79,8 +79,8 @@ fn both_move_twice<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { both_move_twice:
-    both_move_twice_waker_slot = WakerSlot, bound 3;
-    both_move_twice_waker_queue = WakerQueue, bound 2;
+    both_move_twice_waker_slot = WakerSlot, bound 0;
+    both_move_twice_waker_queue = WakerQueue, bound 1;
     both_move_twice_event = Event, bound 2;
 }
 
@@ -98,7 +98,7 @@ fn lender_moves_twice<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { lender_moves_twice:
-    lender_moves_twice_waker_slot = WakerSlot, bound 3;
+    lender_moves_twice_waker_slot = WakerSlot, bound 1;
 }
 
 fn borrower_moves_twice<N: AsyncNotifier + 'static>() {
@@ -114,5 +114,5 @@ fn borrower_moves_twice<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { borrower_moves_twice:
-    borrower_moves_twice_waker_slot = WakerSlot, bound 3;
+    borrower_moves_twice_waker_slot = WakerSlot, bound 0;
 }
