@@ -7,7 +7,7 @@ use ref_channel::notifier::{AtomicWaker, Event, WakerQueue, WakerSlot};
 use crate::entrant::{Group, Role, Run};
 use crate::exec::{AsyncStd, Smol, Spawn, Tokio};
 use crate::pairs::{
-    AsyncChannel, Embassy, Flume0, Flume1, Kanal0, Kanal1, Ours, Pair, PublishedDesign, TokioMpsc, TokioOneshot,
+    AsyncChannel, Embassy, Flume0, Flume1, Kanal0, Kanal1, Ours, Pair, PublishedDesign, TokioMpsc, TokioOneshot, Turns,
 };
 
 fn run<E: Spawn, P: Pair>(rounds: u64) -> Duration {
@@ -23,6 +23,7 @@ fn entrants<E: Spawn>() -> Vec<(&'static str, Role, Run)> {
         ("WakerQueue", Role::Backend, run::<E, Ours<WakerQueue>>),
         ("AtomicWaker", Role::Backend, run::<E, Ours<AtomicWaker>>),
         ("Event", Role::Backend, run::<E, Ours<Event>>),
+        ("floor", Role::Floor, run::<E, Turns>),
         ("published design", Role::Published, run::<E, PublishedDesign>),
         ("async-channel(1)", Role::Peer, run::<E, AsyncChannel>),
         ("tokio mpsc(1)", Role::Peer, run::<E, TokioMpsc>),

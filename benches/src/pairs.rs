@@ -3,11 +3,12 @@
 //! Channels hand over a box, which is made once and goes there and back: what a user of them would do, without an
 //! allocation a round.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::hint::black_box;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Poll, Waker};
 
 use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex, RawMutex};
 use embassy_sync::zerocopy_channel;
@@ -327,5 +328,57 @@ impl Pair for Floor {
         };
         let state = Arc::new(AtomicU64::new(0));
         (half(state.clone()), half(state))
+    }
+}
+
+/// A turn that two tasks pass to each other: a store, a wake and a poll each, which is all that an executor is for.
+pub struct Turns;
+
+struct Turn {
+    count: AtomicU64,
+    /// Set once: a task keeps its waker on the executors that this is for.
+    wakers: [OnceLock<Waker>; 2],
+}
+
+impl Turn {
+    /// Until it is the turn of the count.
+    fn wait(&self, count: u64) -> impl Future<Output = ()> + Send {
+        let index = (count % 2) as usize;
+        poll_fn(move |cx| {
+            self.wakers[index].get_or_init(|| cx.waker().clone());
+            if self.count.load(Ordering::SeqCst) == count {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+    }
+
+    fn pass(&self, count: u64) {
+        self.count.store(count + 1, Ordering::SeqCst);
+        if let Some(waker) = self.wakers[(count + 1) as usize % 2].get() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+impl Pair for Turns {
+    fn tasks(
+        rounds: u64,
+    ) -> (
+        impl Future<Output = ()> + Send + 'static,
+        impl Future<Output = ()> + Send + 'static,
+    ) {
+        let half = |turn: Arc<Turn>, index: u64| async move {
+            for round in 0..rounds {
+                turn.wait(2 * round + index).await;
+                turn.pass(2 * round + index);
+            }
+        };
+        let turn = Arc::new(Turn {
+            count: AtomicU64::new(0),
+            wakers: [const { OnceLock::new() }; 2],
+        });
+        (half(turn.clone(), 0), half(turn, 1))
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crossbeam::utils::CachePadded;
 use ref_channel::RefMutChannel;
 use ref_channel::notifier::{BlockingNotifier, Park, Spin, WakerQueue, WakerSlot};
 
@@ -31,23 +32,22 @@ fn race(lend: impl FnOnce(), borrow: impl FnOnce() + Send) -> Duration {
 }
 
 fn ours<N: BlockingNotifier>(rounds: u64) -> Duration {
-    let mut channel = RefMutChannel::<u64, N>::new();
-    let (mut lender, mut borrower) = channel.split();
-    let mut value = 0;
-    let time = race(
-        || {
+    let (mut lender, mut borrower) = RefMutChannel::<u64, N>::new().into_split();
+    race(
+        move || {
+            // As the boxes of the channels it has to be in nobody's way, or the two stacks decide upon the figure.
+            let mut value = CachePadded::new(0);
             for _ in 0..rounds {
                 lender.lend_blocking(&mut value).expect("the borrower is there");
             }
+            assert_eq!(*value, rounds);
         },
-        || {
+        move || {
             for _ in 0..rounds {
                 *borrower.borrow_blocking().expect("the lender is there") += 1;
             }
         },
-    );
-    assert_eq!(value, rounds);
-    time
+    )
 }
 
 /// A box there and back over two channels of one crate.
@@ -89,12 +89,12 @@ fn lien(rounds: u64) -> Duration {
     let (there, at_borrower) = crossbeam::channel::bounded::<lien::RefMut<u64>>(1);
     race(
         move || {
-            let mut value = 0;
+            let mut value = CachePadded::new(0);
             for _ in 0..rounds {
                 let scope = lien::scope!();
                 there.send(scope.lend_mut(&mut value)).expect("the borrower is there");
             }
-            assert_eq!(value, rounds);
+            assert_eq!(*value, rounds);
         },
         move || {
             for _ in 0..rounds {
