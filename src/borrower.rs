@@ -334,7 +334,7 @@ impl<N: Notifier> Desk<N> {
     pub(crate) fn cancel<T: ?Sized, M: Mutability>(&mut self, channel: Handle<'_, T, M, N>) {
         let link = channel.link();
         let asked = core::mem::take(&mut self.asked);
-        let notified = asked && !link.disarm_borrower();
+        let notified = !(asked && link.disarm_borrower());
         /// Also if the waker that is dropped with the registration panics.
         struct GiveUp<'l, N: Notifier>(&'l Link<N>, bool);
         impl<N: Notifier> Drop for GiveUp<'_, N> {
@@ -375,7 +375,8 @@ impl<N: Notifier> Wait for Ask<'_, N> {
     type Output = Result<(), BorrowError>;
 
     fn started(&self) -> bool {
-        *self.asked
+        // Where to register costs a lock, look first whether it must be.
+        *self.asked || N::MANY
     }
 
     #[inline]
@@ -398,6 +399,10 @@ impl<N: Notifier> Wait for Ask<'_, N> {
 
     fn armed(&self) -> bool {
         matches!(self.state, Asked::Waits { armed: true })
+    }
+
+    fn may_be_registered(&self) -> bool {
+        self.armed() || N::MANY && *self.asked
     }
 
     fn disarm(&mut self) -> bool {

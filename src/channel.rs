@@ -64,10 +64,13 @@ pub type RefMutChannel<T, N = WakerSlot> = Channel<T, Exclusive, N>;
 /// assert_eq!(text, "lent and returned");
 /// # }
 /// ```
+// In this order, here and in `Link`: between threads each loan changes the pointer and the word, and both should be in
+// one cache line.
+#[repr(C)]
 pub struct Channel<T: ?Sized, M: Mutability, N: Notifier = WakerSlot> {
-    link: Link<N>,
     /// What is on offer. Written by the lender while there is no offer and no guard.
     slot: UnsafeCell<Option<NonNull<T>>>,
+    link: Link<N>,
     mutability: PhantomData<M>,
 }
 
@@ -99,8 +102,8 @@ impl<T: ?Sized, M: Mutability, N: Notifier> Channel<T, M, N> {
         #[must_use]
         pub const fn new() -> Self {
             Self {
-                link: Link::new(),
                 slot: UnsafeCell::new(None),
+                link: Link::new(),
                 mutability: PhantomData,
             }
         }

@@ -10,10 +10,10 @@ use crate::error::{LendError, TryLendError};
 #[cfg(feature = "alloc")]
 use crate::future::LendBoxed;
 use crate::future::{Lend, LendOwned, LendStatic, Requested, TryLend};
-use crate::loan::{ByThread, Lending, Patience, end_forgotten_wait};
+use crate::loan::{ByThread, Kind, Lending, OnRequest, Open, Patience, Plain, end_forgotten_wait};
 use crate::mutability::{Exclusive, Mutability, Shared};
 use crate::notifier::{AsyncNotifier, BlockingNotifier, Deadline, Notifier, WakerSlot};
-use crate::state::{Refusal, Terms};
+use crate::state::Refusal;
 
 /// The half that lends `&T`.
 ///
@@ -98,12 +98,9 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     }
 
     /// A loan that has not begun.
-    fn lending<H: Patience<N>>(
-        &mut self,
-        value: Option<core::ptr::NonNull<T>>,
-        terms: Terms,
-    ) -> Lending<'_, T, M, N, H> {
-        Lending::new(self.channel, &mut self.seat, value, terms)
+    #[inline]
+    fn lending<H: Patience<N>, K: Kind>(&mut self, value: Option<core::ptr::NonNull<T>>) -> Lending<'_, T, M, N, H, K> {
+        Lending::new(self.channel, &mut self.seat, value)
     }
 
     // ----- async -------------------------------------------------------------------------------------------
@@ -149,7 +146,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     where
         N: AsyncNotifier,
     {
-        Lend::new(self.lending(Some(M::into_raw(value)), Terms::Plain))
+        Lend::new(self.lending(Some(M::into_raw(value))))
     }
 
     /// Lends a reference if a borrower is waiting for it now, and waits until it is returned.
@@ -182,7 +179,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     where
         N: AsyncNotifier,
     {
-        TryLend::new(self.lending(Some(M::into_raw(value)), Terms::OnRequest))
+        TryLend::new(self.lending(Some(M::into_raw(value))))
     }
 
     /// Lends a value, and gives it back when it is returned.
@@ -236,7 +233,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: Sized,
         N: AsyncNotifier,
     {
-        LendOwned::new(self.lending(None, Terms::Plain), value)
+        LendOwned::new(self.lending(None), value)
     }
 
     /// Lends what lives for ever, and gives the reference back when it is returned.
@@ -267,7 +264,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         N: AsyncNotifier,
     {
         let value = M::into_raw(value);
-        LendStatic::new(self.lending(Some(value), Terms::Plain), value)
+        LendStatic::new(self.lending(Some(value)), value)
     }
 
     /// Lends what is in a box, and gives the box back when it is returned.
@@ -298,7 +295,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         N: AsyncNotifier,
     {
         // First, for it may panic, and the box is to be dropped then.
-        let lending = self.lending(None, Terms::Plain);
+        let lending = self.lending(None);
         // SAFETY: a box is not null.
         let value = unsafe { core::ptr::NonNull::new_unchecked(alloc::boxed::Box::into_raw(value)) };
         LendBoxed::new(lending.with_value(value), value)
@@ -397,7 +394,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: 'v,
         N: BlockingNotifier,
     {
-        let lending = pin!(self.lending::<ByThread>(Some(M::into_raw(value)), Terms::Plain));
+        let lending = pin!(self.lending::<ByThread, Plain>(Some(M::into_raw(value))));
         block(lending).map_err(|_| LendError(()))
     }
 
@@ -429,7 +426,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: 'v,
         N: BlockingNotifier,
     {
-        let lending = pin!(self.lending::<ByThread>(Some(M::into_raw(value)), Terms::OnRequest));
+        let lending = pin!(self.lending::<ByThread, OnRequest>(Some(M::into_raw(value))));
         block(lending).map_err(TryLendError::from)
     }
 
@@ -468,7 +465,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: 'v,
         N: BlockingNotifier,
     {
-        let mut lending = pin!(self.lending::<ByThread>(Some(M::into_raw(value)), Terms::Open));
+        let mut lending = pin!(self.lending::<ByThread, Open>(Some(M::into_raw(value))));
         // Until it is on offer. If there are no borrowers left, `f` runs all the same.
         let _ = lending.as_mut().block(Deadline::NEVER);
         f()
@@ -505,7 +502,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: 'v,
         N: BlockingNotifier,
     {
-        let mut lending = pin!(self.lending::<ByThread>(Some(M::into_raw(value)), Terms::Plain));
+        let mut lending = pin!(self.lending::<ByThread, Plain>(Some(M::into_raw(value))));
         let outcome = lending.as_mut().block(Deadline::after(timeout)).unwrap_or_else(|| {
             lending.as_mut().withdraw();
             block(lending)
@@ -578,8 +575,8 @@ impl<'d, N: Notifier> Lender<'_, dyn FnMut() + Send + 'd, Exclusive, N> {
 }
 
 /// Blocks until the end.
-fn block<T: ?Sized, M: Mutability, N: BlockingNotifier>(
-    lending: core::pin::Pin<&mut Lending<'_, T, M, N, ByThread>>,
+fn block<T: ?Sized, M: Mutability, N: BlockingNotifier, K: Kind>(
+    lending: core::pin::Pin<&mut Lending<'_, T, M, N, ByThread, K>>,
 ) -> Result<(), Refusal> {
     lending.block(Deadline::NEVER).expect("there is no deadline")
 }

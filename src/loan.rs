@@ -13,6 +13,32 @@ use crate::notifier::{AsyncNotifier, BlockingNotifier, Deadline, Key, Notifier, 
 use crate::state::{Awaits, Link, Refusal, State, Terms};
 use crate::wait::{Place, Wait, relax};
 
+/// On which [`Terms`] a loan stands, as a type: what the terms decide is decided when the call is compiled.
+pub(crate) trait Kind {
+    const TERMS: Terms;
+}
+
+/// Until it is taken or withdrawn.
+pub(crate) enum Plain {}
+
+/// Also taken down when nobody waits for it any more.
+pub(crate) enum OnRequest {}
+
+/// Until it is withdrawn, however often it is taken.
+pub(crate) enum Open {}
+
+impl Kind for Plain {
+    const TERMS: Terms = Terms::Plain;
+}
+
+impl Kind for OnRequest {
+    const TERMS: Terms = Terms::OnRequest;
+}
+
+impl Kind for Open {
+    const TERMS: Terms = Terms::Open;
+}
+
 /// How far a loan is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -29,16 +55,16 @@ enum Phase {
 }
 
 /// The loan itself: its pointer and its steps.
-struct Loan<'l, T: ?Sized, M: Mutability, N: Notifier> {
+struct Loan<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> {
     channel: Handle<'l, T, M, N>,
     value: Option<Lent<T, M>>,
-    terms: Terms,
     phase: Phase,
     /// The state, as last seen.
     seen: State,
+    kind: PhantomData<K>,
 }
 
-impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
+impl<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> Loan<'l, T, M, N, K> {
     fn link(&self) -> &'l Link<N> {
         self.channel.link()
     }
@@ -46,7 +72,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
     /// How the loan ends, given the state.
     #[inline]
     fn ending(&self, state: State) -> Poll<Result<(), Refusal>> {
-        if self.phase == Phase::Offered && self.terms != Terms::Open && state.guards() > 0 {
+        if self.phase == Phase::Offered && K::TERMS != Terms::Open && state.guards() > 0 {
             return Poll::Pending;
         }
         let refused = |why| {
@@ -57,10 +83,10 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
             }))
         };
         match self.phase {
-            Phase::Start if self.terms == Terms::OnRequest && state.requests() == 0 => refused(Refusal::NotRequested),
+            Phase::Start if K::TERMS == Terms::OnRequest && state.requests() == 0 => refused(Refusal::NotRequested),
             Phase::Start => Poll::Pending,
             // What is left of such a loan is up to the drop.
-            Phase::Offered if self.terms == Terms::Open => Poll::Ready(Ok(())),
+            Phase::Offered if K::TERMS == Terms::Open => Poll::Ready(Ok(())),
             Phase::Offered if state.is_given_up() => refused(Refusal::NotRequested),
             Phase::Offered if state.is_settled() => Poll::Ready(Ok(())),
             Phase::Offered if state.borrowers_gone() && state.guards() == 0 => refused(Refusal::Disconnected),
@@ -76,7 +102,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
     #[inline]
     fn end(&mut self) -> Poll<Result<(), Refusal>> {
         let ending = self.ending(self.seen);
-        if ending.is_pending() || (self.phase, self.terms) == (Phase::Offered, Terms::Open) {
+        if ending.is_pending() || (self.phase, K::TERMS) == (Phase::Offered, Terms::Open) {
             return ending;
         }
         if matches!(self.phase, Phase::Start | Phase::Offered) && self.seen.is_offered() {
@@ -93,17 +119,34 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
     /// Offers if nothing is in the way: a forgotten loan is withdrawn, but its guards have to come back.
     #[inline]
     fn start(&mut self, arm: Option<Key>) -> Poll<Result<(), Refusal>> {
+        // Settled is settled until the lender offers, so a look that is some time ago is as good.
+        if !self.seen.is_settled() && self.settle(arm).is_pending() {
+            return self.end();
+        }
+        // An open offer is not waited for, but closed.
+        let arm = arm.filter(|_| K::TERMS != Terms::Open);
+        match self.offer(arm) {
+            Ok(()) if K::TERMS != Terms::Open => Poll::Pending,
+            Ok(()) => self.end(),
+            Err(why) => {
+                self.phase = Phase::Refused(why);
+                self.end()
+            }
+        }
+    }
+
+    /// Ends a forgotten loan.
+    #[cold]
+    fn settle(&mut self, arm: Option<Key>) -> Poll<()> {
         self.seen = self.link().look();
         if self.seen.is_offered() {
             self.link().withdraw();
             self.seen = self.link().look();
         }
-        if !self.seen.is_settled() && self.await_guards(arm).is_pending() {
-            return self.end();
+        if self.seen.is_settled() {
+            return Poll::Ready(());
         }
-        // An open offer is not waited for, but closed.
-        self.offer(arm.filter(|_| self.terms != Terms::Open));
-        self.end_if_over()
+        self.await_guards(arm)
     }
 
     /// Waits for the guards of a forgotten loan.
@@ -120,7 +163,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
 
     /// Says "the lender waits" unless it is `over`; as seen after that.
     fn arm(&mut self, key: Key, over: impl Fn(&Self, State) -> bool) {
-        let what = match (self.phase, self.terms) {
+        let what = match (self.phase, K::TERMS) {
             (Phase::Start, Terms::OnRequest) => Awaits::ReturnOrGivenUp,
             _ => Awaits::Return,
         };
@@ -129,7 +172,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
 
     /// Publishes and offers; the state is settled.
     #[inline]
-    fn offer(&mut self, arm: Option<Key>) {
+    fn offer(&mut self, arm: Option<Key>) -> Result<(), Refusal> {
         let value = self.value.expect("the value is set before the first step").pointer;
         self.link().ledger().assert_unused();
         // SAFETY: this is the lender, which has seen that the state is settled.
@@ -137,19 +180,8 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
         let wake = if M::EXCLUSIVE { Wake::One } else { Wake::All };
         // Before the step: if the borrower's waker panics, this unwinds with the offer up.
         self.phase = Phase::Offered;
-        match self.link().offer(self.terms, arm, wake) {
-            Ok(state) => self.seen = state,
-            Err(why) => self.phase = Phase::Refused(why),
-        }
-    }
-
-    /// The end of a loan that has just been offered, if it was not, or if there is nothing to wait for.
-    #[inline]
-    fn end_if_over(&mut self) -> Poll<Result<(), Refusal>> {
-        match self.phase {
-            Phase::Offered if self.terms != Terms::Open => Poll::Pending,
-            _ => self.end(),
-        }
+        self.seen = self.link().offer(K::TERMS, arm, wake)?;
+        Ok(())
     }
 
     /// Stops offering. How the loan ends is then known, or will be when the guards are back.
@@ -169,12 +201,12 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
     }
 }
 
-impl<T: ?Sized, M: Mutability, N: Notifier> Wait for Loan<'_, T, M, N> {
+impl<T: ?Sized, M: Mutability, N: Notifier, K: Kind> Wait for Loan<'_, T, M, N, K> {
     type Output = Result<(), Refusal>;
 
     fn started(&self) -> bool {
-        // It may wait for an older loan before it starts.
-        self.phase != Phase::Start || self.armed()
+        // It may wait for an older loan before it starts, or find that nobody asks for it.
+        self.phase != Phase::Start || self.armed() || K::TERMS == Terms::OnRequest
     }
 
     #[inline]
@@ -247,27 +279,22 @@ impl<N: AsyncNotifier> Patience<N> for ByWaker {
 }
 
 /// A loan and the lender's waiting for its end. Its drop withdraws the loan, and if it is out waits until it is back.
-pub(crate) struct Lending<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> {
-    loan: Loan<'l, T, M, N>,
+pub(crate) struct Lending<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind = Plain> {
+    loan: Loan<'l, T, M, N, K>,
     seat: &'l mut N::Seat,
     waiter: N::Waiter,
     how: PhantomData<H>,
 }
 
-impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> Lending<'l, T, M, N, H> {
+impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending<'l, T, M, N, H, K> {
     #[inline]
-    pub(crate) fn new(
-        channel: Handle<'l, T, M, N>,
-        seat: &'l mut N::Seat,
-        value: Option<NonNull<T>>,
-        terms: Terms,
-    ) -> Self {
+    pub(crate) fn new(channel: Handle<'l, T, M, N>, seat: &'l mut N::Seat, value: Option<NonNull<T>>) -> Self {
         let loan = Loan {
             channel,
             value: value.map(Lent::new),
-            terms,
             phase: Phase::Start,
             seen: end_forgotten_wait(channel.link(), seat),
+            kind: PhantomData,
         };
         Self {
             loan,
@@ -278,7 +305,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> Lending<'l, T, M
     }
 
     #[inline]
-    fn project(self: Pin<&mut Self>) -> (&mut Loan<'l, T, M, N>, Place<'_, N>) {
+    fn project(self: Pin<&mut Self>) -> (&mut Loan<'l, T, M, N, K>, Place<'_, N>) {
         // SAFETY: of the fields only the waiter is pinned, and it is not moved.
         let this = unsafe { self.get_unchecked_mut() };
         let place = Place {
@@ -397,7 +424,7 @@ pub(crate) fn end_forgotten_wait<N: Notifier>(link: &Link<N>, seat: &mut N::Seat
     if state.lender_waits() { end(link, seat) } else { state }
 }
 
-impl<T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> Drop for Lending<'_, T, M, N, H> {
+impl<T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Drop for Lending<'_, T, M, N, H, K> {
     #[inline]
     fn drop(&mut self) {
         if self.loan.phase != Phase::Told {
@@ -407,7 +434,7 @@ impl<T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> Drop for Lending<'_,
     }
 }
 
-impl<T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>> fmt::Debug for Lending<'_, T, M, N, H> {
+impl<T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> fmt::Debug for Lending<'_, T, M, N, H, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loan")
             .field("phase", &self.loan.phase)

@@ -184,14 +184,16 @@ impl State {
             Awaits::ReturnOrGivenUp => ON_REQUEST,
             Awaits::Request => WATCHING,
         };
+        debug_assert!(!self.has(LENDER_BITS));
         let key = if key.0 { LENDER_KEY } else { 0 };
-        Self(self.0 & !LENDER_BITS | LENDER_WAITING | key | what)
+        Self(self.0 | LENDER_WAITING | key | what)
     }
 
     /// Says "the borrower waits".
     const fn borrower_armed(self, key: Key) -> Self {
+        debug_assert!(!self.has(BORROWER_BITS));
         let key = if key.0 { BORROWER_KEY } else { 0 };
-        Self(self.0 & !BORROWER_BITS | BORROWER_WAITING | key)
+        Self(self.0 | BORROWER_WAITING | key)
     }
 
     const fn lender_claimed(self) -> Self {
@@ -243,15 +245,15 @@ impl State {
 
     /// The borrower waits no more: its request and its registration are taken back.
     const fn without_request(self, counted: bool) -> Self {
-        let request = if counted { REQUEST } else { 0 };
-        Self((self.0 & !BORROWER_BITS) - request)
+        let next = self.0 & !BORROWER_BITS;
+        if counted { Self(next - REQUEST) } else { Self(next) }
     }
 
     /// What a borrower does that need not wait; none if it has to.
     #[inline(always)]
     fn taken_or_gone(self, counted: bool, exclusive: bool) -> Option<Self> {
         if self.is_available(exclusive) {
-            if self.guards() >= MAX_GUARDS {
+            if !exclusive && self.guards() >= MAX_GUARDS {
                 abort();
             }
             return Some(self.taken(counted));
@@ -263,18 +265,27 @@ impl State {
     /// |---|---|---|---|
     /// | before, not available | n | 0 | any |
     /// | after | n+1 unless its own was counted | armed if it has a key | `WATCHING`: 0, claimed; else same |
-    const fn requested(self, counted: bool, arm: Option<Key>) -> Self {
+    #[inline]
+    fn requested(self, counted: bool, arm: Option<Key>) -> Self {
         let mut next = self;
         if !counted {
-            next.0 += REQUEST;
-            if next.has(WATCHING) {
-                next = next.lender_claimed();
-            }
+            next = next.announced();
         }
         match arm {
             Some(key) => next.borrower_armed(key),
             None => next,
         }
+    }
+
+    /// One request more, for which the lender may be watching.
+    #[inline]
+    fn announced(self) -> Self {
+        #[cold]
+        const fn seen(state: State) -> State {
+            state.lender_claimed()
+        }
+        let next = Self(self.0 + REQUEST);
+        if self.has(WATCHING) { seen(next) } else { next }
     }
 
     /// | before | requests | `OFFER` | lender's bits |
@@ -297,10 +308,6 @@ impl State {
     /// | the last guard | 0 | 0 | 0 | 0: claimed, unless `WATCHING` |
     /// | `OPEN` | as above | same | as above | as above |
     const fn returned(self) -> Self {
-        // The usual last guard, by one comparison.
-        if self.0 & (GUARDS | OPEN | HANDED_OVER | WATCHING) == GUARD {
-            return Self(self.0 & !(GUARDS | OFFER | ON_REQUEST | LENDER_BITS));
-        }
         let mut next = Self(self.0 - GUARD);
         let last = next.guards() == 0;
         if !next.has(OPEN) && (last || next.has(OFFER)) {
@@ -313,6 +320,16 @@ impl State {
             }
         }
         next
+    }
+
+    /// The last guard of a loan that is neither open nor handed over, and that the lender waits for or not.
+    const fn is_usual_return(self) -> bool {
+        self.0 & (GUARDS | OPEN | HANDED_OVER | WATCHING) == GUARD
+    }
+
+    /// What [`returned`](Self::returned) comes to in that case.
+    const fn usually_returned(self) -> Self {
+        Self(self.0 & !(GUARDS | OFFER | ON_REQUEST | LENDER_BITS))
     }
 
     /// | before | `OFFER`, terms | `HANDED_OVER` |
@@ -348,18 +365,14 @@ impl State {
 }
 
 impl Asked {
-    /// What the step from `before` to `after` meant to the borrower.
+    /// What the step that [did not have to wait](State::taken_or_gone) meant to the borrower.
     #[inline(always)]
-    fn new(before: State, after: State, exclusive: bool) -> Self {
+    fn ended(before: State, exclusive: bool) -> Self {
         let unclaimed = before.borrower_waits();
         if before.is_available(exclusive) {
             Self::Taken { unclaimed }
-        } else if before.lender_gone() {
-            Self::Gone { unclaimed }
         } else {
-            Self::Waits {
-                armed: after.borrower_waits(),
-            }
+            Self::Gone { unclaimed }
         }
     }
 }
@@ -398,18 +411,19 @@ struct Disposal {
 /// All of a channel but the pointer: the word, the counts, the two notifiers.
 ///
 /// It does not know the type of the value, so a guard keeps its channel through `map`.
+#[repr(C)]
 pub(crate) struct Link<N> {
     word: AtomicUsize,
+    /// Where the lender waits.
+    lender: N,
+    /// Where the borrowers wait.
+    borrower: N,
     /// How many borrowers there are.
     borrowers: AtomicUsize,
     /// How many sides have not left: see [`Link::leave`].
     sides: AtomicU8,
     /// Written before `HANDED_OVER` is set, read by the last guard, which clears that.
     disposal: UnsafeCell<Option<Disposal>>,
-    /// Where the lender waits.
-    lender: N,
-    /// Where the borrowers wait.
-    borrower: N,
     ledger: Ledger,
 }
 
@@ -436,17 +450,17 @@ impl<N: Notifier> Link<N> {
         pub(crate) const fn new() -> Self {
             Self {
                 word: AtomicUsize::new(0),
-                borrowers: AtomicUsize::new(0),
-                sides: AtomicU8::new(0),
-                disposal: UnsafeCell::new(None),
                 #[cfg(not(all(loom, feature = "loom")))]
-                lender: N::INIT,
+                lender: N::LENDER,
                 #[cfg(not(all(loom, feature = "loom")))]
                 borrower: N::INIT,
                 #[cfg(all(loom, feature = "loom"))]
-                lender: N::init(),
+                lender: N::lender(),
                 #[cfg(all(loom, feature = "loom"))]
                 borrower: N::init(),
+                borrowers: AtomicUsize::new(0),
+                sides: AtomicU8::new(0),
+                disposal: UnsafeCell::new(None),
                 ledger: Ledger::new(),
             }
         }
@@ -558,8 +572,8 @@ impl<N: Notifier> Link<N> {
     #[inline(always)]
     pub(crate) fn look(&self) -> State {
         // Ordering: acquire. Of a return: the guard's accesses to the value come before the lender's, and the
-        // guard's read of the pointer before the next write. Of a claim: the flag that the notifier stored
-        // before it (see `Slot`). Of "gone": all that the other half did.
+        // guard's read of the pointer before the next write. Of a claim: that earlier notifications are over (see
+        // `Slot`). Of "gone": all that the other half did.
         State(self.word.load(Ordering::Acquire))
     }
 
@@ -576,14 +590,21 @@ impl<N: Notifier> Link<N> {
         // Should a notifier not run the transition, nothing is offered.
         let mut outcome = Err(Refusal::Withdrawn);
         let transition = || {
-            // Ordering: release, the pointer and the value come before, for the borrower that takes it, and so
-            // does the lender's registration; acquire, for the borrower's registration that this claims. On
-            // failure acquire: a refused lender goes on as after `look`.
-            let step = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
-                outcome = State(word).offered(terms, arm);
-                outcome.ok().map(|next| next.0)
-            });
-            step.ok().and_then(|before| State(before).borrower_notice::<N>(wake))
+            let mut state = self.look();
+            loop {
+                outcome = state.offered(terms, arm);
+                let next = outcome.ok()?;
+                // Ordering: release, the pointer and the value come before, for the borrower that takes it, and so
+                // does the lender's registration; acquire, for the borrower's registration that this claims. On
+                // failure acquire: a refused lender goes on as after `look`.
+                match self
+                    .word
+                    .compare_exchange_weak(state.0, next.0, Ordering::AcqRel, Ordering::Acquire)
+                {
+                    Ok(_) => return state.borrower_notice::<N>(wake),
+                    Err(now) => state = State(now),
+                }
+            }
         };
         // SAFETY: this is the lender, and nobody else notifies the one borrower; see the head of this file.
         unsafe { self.borrower.notify_with(transition) };
@@ -611,7 +632,9 @@ impl<N: Notifier> Link<N> {
     /// | before | any |
     /// | after | 0 |
     pub(crate) fn disarm_lender(&self) -> bool {
-        // Ordering: acquire, if it was claimed: as in `look`. Not release: there is nothing to publish.
+        // Ordering: acquire, if it was claimed: as in `look`. Not release: there is nothing to publish. (Acquire not
+        // weakened to Relaxed: it takes two cells that are still in use and a third registration, more than any model
+        // gets to)
         State(self.word.fetch_and(!LENDER_BITS, Ordering::Acquire)).lender_waits()
     }
 
@@ -666,12 +689,13 @@ impl<N: Notifier> Link<N> {
         let mut state = self.look();
         loop {
             let Some(next) = state.taken_or_gone(*counted, exclusive) else {
-                return Asked::new(state, state, exclusive);
+                let armed = state.borrower_waits();
+                return Asked::Waits { armed };
             };
             match self.step(state, next) {
                 Ok(()) => {
                     *counted = false;
-                    return Asked::new(state, next, exclusive);
+                    return Asked::ended(state, exclusive);
                 }
                 Err(now) => state = now,
             }
@@ -690,14 +714,23 @@ impl<N: Notifier> Link<N> {
             loop {
                 let done = state.taken_or_gone(*counted, exclusive);
                 let next = done.unwrap_or_else(|| state.requested(*counted, arm));
-                let step = if next == state { Ok(()) } else { self.step(state, next) };
-                if let Err(now) = step {
-                    state = now;
-                    continue;
+                // A request that is counted already, and no registration, say nothing new.
+                let is_news = done.is_some() || !*counted || arm.is_some();
+                let step = if is_news { self.step(state, next) } else { Ok(()) };
+                match step {
+                    Ok(()) if done.is_some() => {
+                        *counted = false;
+                        outcome = Asked::ended(state, exclusive);
+                        return None;
+                    }
+                    Ok(()) => {
+                        *counted = true;
+                        let armed = next.borrower_waits();
+                        outcome = Asked::Waits { armed };
+                        return state.lender_notice(next);
+                    }
+                    Err(now) => state = now,
                 }
-                *counted = done.is_none();
-                outcome = Asked::new(state, next, exclusive);
-                return state.lender_notice(next);
             }
         };
         // SAFETY: this is a borrower; where there may be others the notifier is one of many waiters, or else
@@ -729,7 +762,9 @@ impl<N: Notifier> Link<N> {
         if N::MANY {
             return false;
         }
-        // Ordering: acquire, if it was claimed: as in `look`. Not release: there is nothing to publish.
+        // Ordering: acquire, if it was claimed: as in `look`. Not release: there is nothing to publish. (Acquire not
+        // weakened to Relaxed: it takes two cells that are still in use and a third registration, more than any model
+        // gets to)
         State(self.word.fetch_and(!BORROWER_BITS, Ordering::Acquire)).borrower_waits()
     }
 
@@ -737,9 +772,9 @@ impl<N: Notifier> Link<N> {
     pub(crate) fn give_up(&self, exclusive: bool) {
         let mut after = State(0);
         let transition = || {
-            // Ordering: acquire, for the lender's registration that this may claim. Not release: this borrower has
-            // touched nothing that the lender will.
-            let step = self.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, |word| {
+            // Ordering: acquire, for the lender's registration that this may claim; release, for a claim tells of the
+            // wakes before it (see `Slot`).
+            let step = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| {
                 Some(State(word).given_up().0)
             });
             let before = State(step.ok()?);
@@ -804,6 +839,29 @@ impl<N: Notifier> Link<N> {
     /// A guard is dropped: see [`State::returned`].
     #[inline]
     pub(crate) fn give_back(&self) {
+        let state = self.look();
+        // The usual one, at the first attempt.
+        if !state.is_usual_return() || self.return_usual(state).is_err() {
+            self.give_back_unusual();
+        }
+    }
+
+    #[inline]
+    fn return_usual(&self, state: State) -> Result<(), State> {
+        let mut step = Ok(());
+        let transition = || {
+            let next = state.usually_returned();
+            debug_assert!(next == state.returned());
+            step = self.step(state, next);
+            step.ok().and_then(|()| state.lender_notice(next))
+        };
+        // SAFETY: as in `ask`; of the guards of one borrower only the last comes here.
+        unsafe { self.lender.notify_with(transition) };
+        step
+    }
+
+    #[cold]
+    fn give_back_unusual(&self) {
         let mut state = self.look();
         // Not the last: nobody is told. Kept apart, for only the last one may be in `notify_with`.
         while state.guards() > 1 {
@@ -837,7 +895,6 @@ impl<N: Notifier> Link<N> {
     }
 
     /// What is left of [`Link::give_back`] for the last guard, unless it has to free a box first.
-    #[inline]
     fn give_back_last(&self, mut state: State, disposed: bool) -> Result<(), ()> {
         let mut must_dispose = false;
         let mut after = State(0);

@@ -32,8 +32,13 @@ pub(crate) trait Wait {
     /// The end was reached, but its output is lost to a panic.
     fn undo(&mut self) {}
 
-    /// Whether the last look or act left it armed. Always false at a notifier of many waiters.
+    /// Whether the last look or act left it armed. Always false of a borrower at a notifier of many waiters.
     fn armed(&self) -> bool;
+
+    /// Whether it may be registered: if it is armed, or if only the notifier knows.
+    fn may_be_registered(&self) -> bool {
+        self.armed()
+    }
 
     /// Takes "I am waiting" back; true if nobody had claimed it.
     fn disarm(&mut self) -> bool;
@@ -110,7 +115,8 @@ impl<N: Notifier> Place<'_, N> {
     #[inline]
     fn act<W: Wait>(&mut self, wait: &mut W, arm: Option<Key>) -> Poll<W::Output> {
         match wait.act(arm) {
-            Poll::Ready(output) => self.finish(wait, output, false),
+            // It was not armed. Without a key there is no registration, and so none to take back.
+            Poll::Ready(output) => self.finish(wait, output, arm.is_none()),
             Poll::Pending => Poll::Pending,
         }
     }
@@ -121,12 +127,12 @@ impl<N: Notifier> Place<'_, N> {
     where
         N: AsyncNotifier,
     {
-        // The first time it has to be told anyway; only where to register costs something, look whether it must be.
-        if wait.started() || N::MANY {
+        // The first time it has to be told anyway.
+        if wait.started() {
             if let Poll::Ready(output) = self.look(wait) {
                 return Poll::Ready(output);
             }
-            if (wait.armed() || N::MANY) && self.is_registered(waker) {
+            if wait.may_be_registered() && self.is_registered(waker) {
                 return Poll::Pending;
             }
             if wait.armed() {

@@ -30,7 +30,7 @@ pub(crate) fn polled_after_completion(name: &str) -> ! {
 
 /// What the futures that lend have in common, around their field `lending`.
 macro_rules! lend_future {
-    ($name:ident, $error:literal $(, $sized:tt Sized)?) => {
+    ($name:ident, $kind:ty, $error:literal $(, $sized:tt Sized)?) => {
         impl<'l, T: $($sized Sized)?, M: Mutability, N: AsyncNotifier> $name<'l, T, M, N> {
             /// Stops offering, without blocking; then await the same future.
             ///
@@ -52,7 +52,7 @@ macro_rules! lend_future {
                 self.lending().withdraw();
             }
 
-            fn lending(self: Pin<&mut Self>) -> Pin<&mut Lending<'l, T, M, N, ByWaker>> {
+            fn lending(self: Pin<&mut Self>) -> Pin<&mut Lending<'l, T, M, N, ByWaker, $kind>> {
                 // SAFETY: the field is pinned with the future.
                 unsafe { self.map_unchecked_mut(|this| &mut this.lending) }
             }

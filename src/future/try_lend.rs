@@ -5,7 +5,7 @@ use core::task::{Context, Poll};
 
 use super::lend_future;
 use crate::error::TryLendError;
-use crate::loan::{ByWaker, Lending};
+use crate::loan::{ByWaker, Lending, OnRequest};
 use crate::mutability::Mutability;
 use crate::notifier::{AsyncNotifier, WakerSlot};
 
@@ -41,16 +41,16 @@ use crate::notifier::{AsyncNotifier, WakerSlot};
 /// ```
 #[must_use = "futures do nothing unless they are polled"]
 pub struct TryLend<'l, T: ?Sized, M: Mutability, N: AsyncNotifier = WakerSlot> {
-    lending: Lending<'l, T, M, N, ByWaker>,
+    lending: Lending<'l, T, M, N, ByWaker, OnRequest>,
 }
 
 impl<'l, T: ?Sized, M: Mutability, N: AsyncNotifier> TryLend<'l, T, M, N> {
-    pub(crate) fn new(lending: Lending<'l, T, M, N, ByWaker>) -> Self {
+    pub(crate) fn new(lending: Lending<'l, T, M, N, ByWaker, OnRequest>) -> Self {
         Self { lending }
     }
 }
 
-lend_future!(TryLend, "NotRequested", ?Sized);
+lend_future!(TryLend, OnRequest, "NotRequested", ?Sized);
 
 impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Future for TryLend<'_, T, M, N> {
     type Output = Result<(), TryLendError>;

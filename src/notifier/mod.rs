@@ -147,7 +147,8 @@ pub enum Wake {
 pub struct Notice {
     /// How many are to be woken.
     pub wake: Wake,
-    /// What [`AsyncNotifier::register`] returned, unless the backend has [many](Notifier::MANY) waiters.
+    /// What [`AsyncNotifier::register`] returned. For the borrowers of a backend of [many](Notifier::MANY) waiters it is
+    /// `Key::default()`.
     pub key: Key,
 }
 
@@ -180,7 +181,8 @@ pub struct Notice {
 ///    [deregistered](Self::deregister) anew through the same seat, or for ever.
 /// 3. Unless the backend has many waiters: [`notify`](Self::notify) is called at most once for each
 ///    registration, never after [`deregister`](Self::deregister) said that it was not notified, and
-///    [`notify_with`](Self::notify_with) is never called while another call of it is under way, on any thread.
+///    [`notify_with`](Self::notify_with) is never called while another call of it is under way, on any thread. At the
+///    place of the [lender](Self::LENDER) all of that but the last holds for every backend.
 /// 4. If somebody is to be woken, the waiter looks at the channel *after* it registered, and whoever notifies
 ///    changes the channel *before*. So a registration that a notification misses sees the change.
 #[diagnostic::on_unimplemented(
@@ -205,6 +207,18 @@ pub trait Notifier: Sized + Send + Sync {
     #[cfg(all(loom, feature = "loom"))]
     fn init() -> Self;
 
+    /// The same for the place of the lender, where nobody else ever waits.
+    ///
+    /// A backend of many waiters may do better there; [`WakerQueue`] does.
+    #[cfg(not(all(loom, feature = "loom")))]
+    const LENDER: Self = Self::INIT;
+
+    /// The same for the place of the lender, where nobody else ever waits.
+    #[cfg(all(loom, feature = "loom"))]
+    fn lender() -> Self {
+        Self::init()
+    }
+
     /// Wakes who is registered.
     ///
     /// # Panics
@@ -216,7 +230,7 @@ pub trait Notifier: Sized + Send + Sync {
 
     /// Runs `transition`, which changes the channel, and then notifies if that says so.
     ///
-    /// A backend may override it to know of a notification before it is decided upon; [`WakerSlot`] does.
+    /// A backend may override it to know of a notification before it is decided upon.
     ///
     /// # Panics
     /// As [`notify`](Self::notify).
@@ -233,8 +247,8 @@ pub trait Notifier: Sized + Send + Sync {
 
     /// Ends a registration, if there is one: the half does not wait any more, or registers anew next.
     ///
-    /// `notified` is whether the registration was notified, or will be at once; for a backend of many waiters
-    /// it means nothing.
+    /// If not `notified` there is one, and it was not notified, nor will be. Else it was, or will be at once, or there is
+    /// none. For the borrowers of a backend of many waiters it is always `true`, and means nothing.
     ///
     /// # Safety
     /// As the [channel promises](Self#what-a-channel-promises).
@@ -356,14 +370,20 @@ pub trait MultiNotifier: Notifier {}
 
 /// The notifier's `INIT`, or what loom has in its place, from its `new`.
 macro_rules! init_by_new {
-    () => {
+    ($(lender = $lender:ident)?) => {
         #[cfg(not(all(loom, feature = "loom")))]
         const INIT: Self = Self::new();
+        $(#[cfg(not(all(loom, feature = "loom")))]
+        const LENDER: Self = Self::$lender();)?
 
         #[cfg(all(loom, feature = "loom"))]
         fn init() -> Self {
             Self::new()
         }
+        $(#[cfg(all(loom, feature = "loom"))]
+        fn lender() -> Self {
+            Self::$lender()
+        })?
     };
 }
 use init_by_new;

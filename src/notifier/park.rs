@@ -29,7 +29,7 @@ use crate::sync::{Thread, const_unless_loom, current};
 /// let _ = borrower.borrow(); // futures cannot wait at the notifier `Park`
 /// ```
 #[derive(Debug)]
-pub struct Park(Slot<Thread>);
+pub struct Park(Slot<Thread, 2>);
 
 impl Target for Thread {
     fn is_same(&self, other: &Self) -> bool {
@@ -44,7 +44,7 @@ impl Target for Thread {
 impl Park {
     const_unless_loom! {
         const fn new() -> Self {
-            Self(Slot::new())
+            Self(Slot::of_two_cells())
         }
     }
 }
@@ -56,13 +56,8 @@ impl Notifier for Park {
     init_by_new!();
 
     unsafe fn notify(&self, notice: Notice) {
-        // SAFETY: the same promise; the channel notifies a single waiter through `notify_with` only.
-        unsafe { self.0.notify(notice) }
-    }
-
-    unsafe fn notify_with(&self, transition: impl FnOnce() -> Option<Notice>) {
         // SAFETY: the same promise.
-        unsafe { self.0.notify_with(transition) }
+        unsafe { self.0.notify(notice) }
     }
 
     unsafe fn deregister(&self, seat: &mut SlotSeat, notified: bool) {
@@ -74,7 +69,7 @@ impl Notifier for Park {
 impl BlockingNotifier for Park {
     unsafe fn register_thread(&self, seat: &mut SlotSeat, _: Pin<&mut ()>) -> Key {
         // SAFETY: the same promise.
-        unsafe { self.0.register(seat, &current()) }
+        unsafe { self.0.register(seat, &current()) }.expect("there are two cells")
     }
 
     fn park(&self, deadline: Deadline) {

@@ -5,6 +5,7 @@ use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::Waker;
 
+use super::slot::{Slot, SlotSeat};
 use super::{AsyncNotifier, Key, MultiNotifier, Notice, Notifier, Wake, block_by_waker, init_by_new};
 use crate::sync::{AtomicBool, Ordering, UnsafeCell, const_unless_loom};
 use crate::wait::pause;
@@ -17,6 +18,8 @@ use crate::wait::pause;
 /// A short spin lock guards the links. Wakers are never cloned, called or dropped while it is held, so they may
 /// panic, or come back to the channel from within. The lock is why this backend, unlike
 /// [`WakerSlot`](super::WakerSlot), is not for interrupt handlers.
+///
+/// The lender, who waits alone, does not queue: its waker is kept in a slot from one loan to the next.
 ///
 /// A borrower that was woken, but found that another one had been quicker, waits at the head of the queue, not at its
 /// end.
@@ -40,6 +43,10 @@ use crate::wait::pause;
 /// # });
 /// ```
 pub struct WakerQueue {
+    /// Where the lender waits, if this is its place: nobody else does, and one registration follows the other.
+    slot: Slot<Waker, 1>,
+    /// This is the lender's place. It queues, too, if the one who woke it last has not done with the slot.
+    has_slot: bool,
     /// Guards `lists`, and in each node that is queued all but `queued`.
     lock: AtomicBool,
     lists: UnsafeCell<Lists>,
@@ -57,7 +64,17 @@ pub struct QueueNode {
 /// What a half keeps of its waiting at a [`WakerQueue`]: which node is its own, also if the future was forgotten. Opaque:
 /// it appears in signatures only.
 #[derive(Debug, Default)]
-pub struct QueueSeat(Option<NonNull<QueueNode>>);
+pub struct QueueSeat {
+    slot: SlotSeat,
+    /// The last registration was in the slot.
+    in_slot: bool,
+    /// The node that may be in the lists.
+    node: Option<NonNull<QueueNode>>,
+}
+
+/// The key of a registration in the slot. Those in the lists need none.
+const IN_SLOT: Key = Key(true);
+const IN_LISTS: Key = Key(false);
 
 // In this order: half of an empty `Option<Waker>` is undefined, and with that in the middle the compiler copies what is
 // around it in overlapping pieces, for which the processor has to wait: 10 ns a loan.
@@ -162,6 +179,25 @@ impl List {
         }
     }
 
+    /// Takes the first node out, and returns its waker. The waiter may free the node from then on.
+    unsafe fn pop_front(&mut self, chosen: bool) -> Option<Waker> {
+        let node = self.head?;
+        // SAFETY: the lock is held, and neighbours are queued.
+        unsafe {
+            let (next, waker) = with_node(node, |inner| {
+                inner.chosen = chosen;
+                (inner.next, inner.waker.take())
+            });
+            self.head = next;
+            match next {
+                Some(next) => with_node(next, |inner| inner.previous = None),
+                None => self.tail = None,
+            }
+            dequeued(node);
+            waker
+        }
+    }
+
     /// Moves all of `other` to the end of this.
     unsafe fn append(&mut self, other: &mut Self) {
         let (Some(head), Some(tail)) = (other.head.take(), other.tail.take()) else {
@@ -185,12 +221,12 @@ impl Lists {
     ///
     /// # Safety
     /// The lock is held, and the node is queued here.
-    unsafe fn remove(&mut self, node: NonNull<QueueNode>, chosen: bool) -> Option<Waker> {
+    unsafe fn remove(&mut self, node: NonNull<QueueNode>) -> Option<Waker> {
         // SAFETY: the lock is held, and neighbours are queued.
         unsafe {
             let (previous, next, waker) = with_node(node, |inner| {
-                inner.chosen = chosen;
-                (inner.previous.take(), inner.next.take(), inner.waker.take())
+                inner.chosen = false;
+                (inner.previous, inner.next, inner.waker.take())
             });
             let list = if self.waiting.head == Some(node) || self.waiting.tail == Some(node) {
                 &mut self.waiting
@@ -206,16 +242,23 @@ impl Lists {
                 Some(next) => with_node(next, |inner| inner.previous = previous),
                 None => list.tail = previous,
             }
-            // Ordering: release, pairs with the acquire of `is_queued`: the node is not touched after it.
-            node.as_ref().queued.store(false, Ordering::Release);
+            dequeued(node);
             waker
         }
     }
 }
 
+/// # Safety
+/// The lock is held, and the node is in no list any more. It is not used after this.
+unsafe fn dequeued(node: NonNull<QueueNode>) {
+    // Ordering: release, pairs with the acquire of `is_queued`: the node is not touched after it.
+    // SAFETY: the waiter does not free it before this.
+    unsafe { node.as_ref() }.queued.store(false, Ordering::Release);
+}
+
 /// Called by the waiter of the node.
 fn is_queued(node: NonNull<QueueNode>) -> bool {
-    // Ordering: acquire, pairs with the release of `Lists::remove`: if it is not queued any more, whoever took it out
+    // Ordering: acquire, pairs with the release of `dequeued`: if it is not queued any more, whoever took it out
     // has done with it, and the lock is not needed.
     // SAFETY: the waiter's own node lives.
     unsafe { node.as_ref() }.queued.load(Ordering::Acquire)
@@ -225,6 +268,8 @@ impl WakerQueue {
     const_unless_loom! {
         const fn new() -> Self {
             Self {
+                slot: Slot::of_one_cell(),
+                has_slot: false,
                 lock: AtomicBool::new(false),
                 lists: UnsafeCell::new(Lists {
                     waiting: List { head: None, tail: None },
@@ -234,41 +279,64 @@ impl WakerQueue {
         }
     }
 
+    const_unless_loom! {
+        const fn new_lender() -> Self {
+            let mut new = Self::new();
+            new.has_slot = true;
+            new
+        }
+    }
+
     /// Runs `f`, which calls no foreign code, with the lock held.
+    #[inline]
     fn locked<R>(&self, f: impl FnOnce(&mut Lists) -> R) -> R {
-        // Ordering: acquire, pairs with the release below: the changes of who held the lock before. On failure relaxed:
-        // nothing is done.
-        let mut round = 0;
-        while self
-            .lock
-            .compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed)
-            .is_err()
-        {
-            pause(round);
-            round += 1;
+        if !self.try_lock() {
+            self.lock_contended();
         }
         // SAFETY: the lock is held.
         let result = self.lists.with_mut(|lists| f(unsafe { &mut *lists }));
-        // Ordering: release, pairs with the acquire above.
+        // Ordering: release, pairs with the acquire of `try_lock`.
         self.lock.store(false, Ordering::Release);
         result
     }
 
-    /// The waker of who waits longest, taken out of the queue.
-    fn pop_one(&self) -> Option<Waker> {
-        self.locked(|lists| {
-            let node = lists.waking.head.or(lists.waiting.head)?;
-            // SAFETY: the lock is held, and the node is the head of a list.
-            unsafe { lists.remove(node, true) }
-        })
+    #[inline]
+    fn try_lock(&self) -> bool {
+        // Ordering: acquire, pairs with the release of `locked`: the changes of who held the lock before. On failure
+        // relaxed: nothing is done.
+        self.lock
+            .compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    #[cold]
+    fn lock_contended(&self) {
+        let mut round = 0;
+        while !self.try_lock() {
+            pause(round);
+            round += 1;
+        }
+    }
+
+    /// Wakes who waits longest.
+    fn wake_one(&self) {
+        let waker = self.locked(|lists| {
+            let list = if lists.waking.head.is_some() {
+                &mut lists.waking
+            } else {
+                &mut lists.waiting
+            };
+            // SAFETY: the lock is held.
+            unsafe { list.pop_front(true) }
+        });
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     fn pop_waking(&self) -> Option<Waker> {
-        self.locked(|lists| {
-            let node = lists.waking.head?;
-            // SAFETY: the lock is held, and the node is the head of a list.
-            unsafe { lists.remove(node, false) }
-        })
+        // SAFETY: the lock is held.
+        self.locked(|lists| unsafe { lists.waking.pop_front(false) })
     }
 
     /// Wakes all who wait now, but not who comes while they are woken.
@@ -298,18 +366,75 @@ impl WakerQueue {
     }
 
     /// Takes the node out, if it is in; the waker is for the caller to drop, without the lock.
+    #[inline]
     fn unlink(&self, node: NonNull<QueueNode>) -> Option<Waker> {
-        if !is_queued(node) {
-            return None;
+        if is_queued(node) {
+            self.unlink_queued(node)
+        } else {
+            None
         }
+    }
+
+    #[cold]
+    fn unlink_queued(&self, node: NonNull<QueueNode>) -> Option<Waker> {
         self.locked(|lists| {
             // It may have been taken out just now.
             if !is_queued(node) {
                 return None;
             }
             // SAFETY: the lock is held, and the node is queued.
-            unsafe { lists.remove(node, false) }
+            unsafe { lists.remove(node) }
         })
+    }
+
+    /// Puts the waiter's node at the end, or gives the one that is there another waker.
+    fn enqueue(&self, seat: &mut QueueSeat, waiter: Pin<&mut QueueNode>, waker: &Waker) {
+        // SAFETY: it is not moved.
+        let node = NonNull::from(unsafe { waiter.get_unchecked_mut() });
+        if let Some(last) = seat.node.replace(node) {
+            if last != node {
+                // Of a future that was forgotten, and is there for ever.
+                drop(self.unlink(last));
+            } else if is_queued(node) && self.replace(node, waker) {
+                return;
+            }
+        }
+        let waker = waker.clone();
+        // SAFETY: the node is not queued, and this is the waiter.
+        let chosen = unsafe {
+            with_node(node, |inner| {
+                inner.waker = Some(waker);
+                inner.chosen
+            })
+        };
+        // SAFETY: the lock is held, the node is in no list, and stays where it is until it is taken out: the channel
+        // deregisters before the waiter is dropped.
+        self.locked(|lists| unsafe {
+            if chosen {
+                lists.waiting.push_front(node);
+            } else {
+                lists.waiting.push_back(node);
+            }
+            // Ordering: relaxed, only the waiter reads it without the lock.
+            node.as_ref().queued.store(true, Ordering::Relaxed);
+        });
+    }
+
+    /// Gives a node another waker; false if it is not queued any more.
+    #[cold]
+    fn replace(&self, node: NonNull<QueueNode>, waker: &Waker) -> bool {
+        let mut new = Some(waker.clone());
+        let queued = self.locked(|_| {
+            let queued = is_queued(node);
+            if queued {
+                // SAFETY: the lock is held.
+                unsafe { with_node(node, |inner| core::mem::swap(&mut inner.waker, &mut new)) };
+            }
+            queued
+        });
+        // The old one, or the new one if it came too late: without the lock.
+        drop(new);
+        queued
     }
 }
 
@@ -318,59 +443,48 @@ impl Notifier for WakerQueue {
     type Seat = QueueSeat;
     type Waiter = QueueNode;
 
-    init_by_new!();
+    init_by_new!(lender = new_lender);
 
+    #[inline]
     unsafe fn notify(&self, notice: Notice) {
+        if notice.key == IN_SLOT {
+            // SAFETY: the same promise, and the registration that was claimed was in the slot.
+            return unsafe { self.slot.notify(notice) };
+        }
         match notice.wake {
-            Wake::One => {
-                if let Some(waker) = self.pop_one() {
-                    waker.wake();
-                }
-            }
+            Wake::One => self.wake_one(),
             Wake::All => self.wake_all(),
         }
     }
 
-    unsafe fn deregister(&self, seat: &mut QueueSeat, _: bool) {
-        if let Some(node) = seat.0.take() {
+    #[inline]
+    unsafe fn deregister(&self, seat: &mut QueueSeat, notified: bool) {
+        if core::mem::take(&mut seat.in_slot) {
+            // SAFETY: the same promise; this is the lender, of whom the state knows whether it was notified.
+            unsafe { self.slot.deregister(&seat.slot, notified) };
+        }
+        if let Some(node) = seat.node.take() {
             drop(self.unlink(node));
         }
     }
 }
 
 impl AsyncNotifier for WakerQueue {
+    #[inline]
     unsafe fn register(&self, seat: &mut QueueSeat, waiter: Pin<&mut QueueNode>, waker: &Waker) -> Key {
-        // SAFETY: it is not moved.
-        let node = NonNull::from(unsafe { waiter.get_unchecked_mut() });
-        let new = waker.clone();
-        // A future that was forgotten left its node, which is there for ever.
-        let forgotten = seat.0.replace(node).filter(|&old| old != node);
-        let forgotten = forgotten.and_then(|old| self.unlink(old));
-        let old = self.locked(|lists| {
-            let queued = is_queued(node);
-            // SAFETY: the lock is held, and this is the waiter.
-            let (old, chosen) = unsafe { with_node(node, |inner| (inner.waker.replace(new), inner.chosen)) };
-            if !queued {
-                // SAFETY: the lock is held, the node is in no list, and stays where it is until it is taken out:
-                // the channel deregisters before the waiter is dropped.
-                unsafe {
-                    if chosen {
-                        lists.waiting.push_front(node);
-                    } else {
-                        lists.waiting.push_back(node);
-                    }
-                    // Ordering: relaxed, only the waiter reads it without the lock.
-                    node.as_ref().queued.store(true, Ordering::Relaxed);
-                }
-            }
-            old
-        });
-        drop(old);
-        drop(forgotten);
-        Key::default()
+        // SAFETY: the same promise, and the slot has a single cell.
+        seat.in_slot = self.has_slot && unsafe { self.slot.register(&mut seat.slot, waker) }.is_some();
+        if seat.in_slot {
+            return IN_SLOT;
+        }
+        self.enqueue(seat, waiter, waker);
+        IN_LISTS
     }
 
-    unsafe fn is_registered(&self, _: &QueueSeat, waiter: Pin<&QueueNode>, waker: &Waker) -> bool {
+    unsafe fn is_registered(&self, seat: &QueueSeat, waiter: Pin<&QueueNode>, waker: &Waker) -> bool {
+        if seat.in_slot {
+            return self.slot.is_registered(&seat.slot, waker);
+        }
         let node = NonNull::from(waiter.get_ref());
         is_queued(node)
             && self.locked(|_| {

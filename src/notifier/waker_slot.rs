@@ -22,12 +22,12 @@ use crate::sync::const_unless_loom;
 /// # let _: ref_channel::RefMutChannel<u32> = channel;
 /// ```
 #[derive(Debug)]
-pub struct WakerSlot(Slot<Waker>);
+pub struct WakerSlot(Slot<Waker, 2>);
 
 impl WakerSlot {
     const_unless_loom! {
         const fn new() -> Self {
-            Self(Slot::new())
+            Self(Slot::of_two_cells())
         }
     }
 }
@@ -40,14 +40,8 @@ impl Notifier for WakerSlot {
 
     #[inline]
     unsafe fn notify(&self, notice: Notice) {
-        // SAFETY: the same promise; the channel notifies a single waiter through `notify_with` only.
-        unsafe { self.0.notify(notice) }
-    }
-
-    #[inline]
-    unsafe fn notify_with(&self, transition: impl FnOnce() -> Option<Notice>) {
         // SAFETY: the same promise.
-        unsafe { self.0.notify_with(transition) }
+        unsafe { self.0.notify(notice) }
     }
 
     #[inline]
@@ -61,7 +55,7 @@ impl AsyncNotifier for WakerSlot {
     #[inline]
     unsafe fn register(&self, seat: &mut SlotSeat, _: Pin<&mut ()>, waker: &Waker) -> Key {
         // SAFETY: the same promise.
-        unsafe { self.0.register(seat, waker) }
+        unsafe { self.0.register(seat, waker) }.expect("there are two cells")
     }
 
     #[inline]

@@ -4,7 +4,7 @@ use loom::thread;
 use ref_channel::notifier::{BlockingNotifier, Park, Spin, WakerQueue, WakerSlot};
 use ref_channel::{Channel, Exclusive, Shared};
 
-use crate::common::{Flag, Probe, block_on, bounded, for_notifiers, halves};
+use crate::common::{Flag, Probe, Scope, block_on, explore, for_notifiers, halves, model};
 
 fn loans<N: BlockingNotifier + 'static>(count: u32) {
     let (mut lender, mut borrower) = halves::<Exclusive, N>();
@@ -29,21 +29,21 @@ fn two<N: BlockingNotifier + 'static>() {
 }
 
 for_notifiers! { one:
-    one_waker_slot = WakerSlot, bound 3;
-    one_waker_queue = WakerQueue, bound 3;
-    one_spin = Spin, bound 3;
-    one_park = Park, bound 3;
+    one_waker_slot = WakerSlot;
+    one_waker_queue = WakerQueue, bound 7;
+    one_spin = Spin, bound 5;
+    one_park = Park;
 }
 
 for_notifiers! { two:
-    two_waker_slot = WakerSlot, bound 1;
-    two_park = Park, bound 1;
+    two_waker_slot = WakerSlot, bound 3;
+    two_park = Park, bound 3;
 }
 
 /// A thread lends to a task.
 #[test]
 fn to_a_task() {
-    bounded("blocking::to_a_task", 3, || {
+    model("blocking::to_a_task", || {
         let (mut lender, mut borrower) = halves::<Exclusive, WakerSlot>();
         thread::spawn(move || block_on(borrower.borrow()).unwrap().bump());
         let mut value = Probe::new(0);
@@ -55,7 +55,7 @@ fn to_a_task() {
 /// A task lends to a thread.
 #[test]
 fn to_a_thread() {
-    bounded("blocking::to_a_thread", 3, || {
+    model("blocking::to_a_thread", || {
         let (mut lender, mut borrower) = halves::<Exclusive, WakerSlot>();
         thread::spawn(move || borrower.borrow_blocking().unwrap().bump());
         let mut value = block_on(lender.lend_owned(Probe::new(0))).ok().unwrap();
@@ -83,14 +83,14 @@ fn while_exclusive<N: BlockingNotifier + 'static>() {
 }
 
 for_notifiers! { while_exclusive:
-    while_exclusive_waker_slot = WakerSlot, bound 3;
-    while_exclusive_park = Park, bound 3;
+    while_exclusive_waker_slot = WakerSlot, bound 6;
+    while_exclusive_park = Park, bound 6;
 }
 
 /// Two loans for certain, while the closure waits for them.
 #[test]
 fn while_exclusive_twice() {
-    bounded("blocking::while_exclusive_twice", 3, || {
+    model("blocking::while_exclusive_twice", || {
         let (mut lender, mut borrower) = halves::<Exclusive, WakerSlot>();
         let done = std::sync::Arc::new(loom::sync::atomic::AtomicBool::new(false));
         let tell = done.clone();
@@ -111,7 +111,7 @@ fn while_exclusive_twice() {
 
 #[test]
 fn while_shared() {
-    bounded("blocking::while_shared", 3, || {
+    explore("blocking::while_shared", Scope::Bound(6), || {
         let (mut lender, mut borrower) = halves::<Shared, WakerSlot>();
         thread::spawn(move || {
             for _ in 0..2 {
@@ -130,7 +130,7 @@ fn while_shared() {
 /// A closure runs on the borrower's thread, and only there.
 #[test]
 fn run() {
-    bounded("blocking::run", 3, || {
+    model("blocking::run", || {
         let (mut lender, mut borrower) = Channel::<dyn FnMut() + Send, Exclusive>::new().into_split();
         thread::spawn(move || {
             if let Ok(mut job) = borrower.borrow_blocking() {

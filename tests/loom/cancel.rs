@@ -52,14 +52,19 @@ fn borrow_forgotten<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { borrow_dropped:
-    borrow_dropped_waker_slot = WakerSlot, bound 3;
-    borrow_dropped_waker_queue = WakerQueue, bound 3;
-    borrow_dropped_atomic_waker = AtomicWaker, bound 3;
+    borrow_dropped_waker_slot = WakerSlot;
+    borrow_dropped_waker_slot_eager = WakerSlot, eager 8;
+    borrow_dropped_waker_queue = WakerQueue;
+    borrow_dropped_waker_queue_eager = WakerQueue, eager 7;
+    borrow_dropped_atomic_waker = AtomicWaker;
+    borrow_dropped_atomic_waker_eager = AtomicWaker, eager 6;
 }
 
 for_notifiers! { borrow_forgotten:
-    borrow_forgotten_waker_slot = WakerSlot, bound 3;
-    borrow_forgotten_waker_queue = WakerQueue, bound 3;
+    borrow_forgotten_waker_slot = WakerSlot;
+    borrow_forgotten_waker_slot_eager = WakerSlot, eager 8;
+    borrow_forgotten_waker_queue = WakerQueue;
+    borrow_forgotten_waker_queue_eager = WakerQueue, eager 6;
 }
 
 /// A borrower that gives up and goes away: the lender is told of that, and of nothing else.
@@ -78,8 +83,10 @@ fn borrow_given_up<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { borrow_given_up:
-    borrow_given_up_waker_slot = WakerSlot, bound 3;
-    borrow_given_up_waker_queue = WakerQueue, bound 3;
+    borrow_given_up_waker_slot = WakerSlot;
+    borrow_given_up_waker_slot_eager = WakerSlot, eager 11;
+    borrow_given_up_waker_queue = WakerQueue;
+    borrow_given_up_waker_queue_eager = WakerQueue, eager 10;
 }
 
 /// Fault 3: a lend future that is dropped leaves nothing dangling. If the value is out, the drop waits; the value
@@ -104,9 +111,12 @@ fn lend_dropped<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { lend_dropped:
-    lend_dropped_waker_slot = WakerSlot, bound 3;
-    lend_dropped_waker_queue = WakerQueue, bound 3;
-    lend_dropped_atomic_waker = AtomicWaker, bound 3;
+    lend_dropped_waker_slot = WakerSlot;
+    lend_dropped_waker_slot_eager = WakerSlot, eager 7;
+    lend_dropped_waker_queue = WakerQueue, bound 7;
+    lend_dropped_waker_queue_eager = WakerQueue, eager 5;
+    lend_dropped_atomic_waker = AtomicWaker;
+    lend_dropped_atomic_waker_eager = AtomicWaker, eager 7;
 }
 
 /// The same of the value that the future owns: it is dropped after the guard.
@@ -122,7 +132,8 @@ fn lend_owned_dropped<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { lend_owned_dropped:
-    lend_owned_dropped_waker_slot = WakerSlot, bound 3;
+    lend_owned_dropped_waker_slot = WakerSlot;
+    lend_owned_dropped_waker_slot_eager = WakerSlot, eager 7;
 }
 
 /// The loan that follows a dropped one is none of its business.
@@ -143,5 +154,6 @@ fn lend_after_dropped<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { lend_after_dropped:
-    lend_after_dropped_waker_slot = WakerSlot, bound 2;
+    lend_after_dropped_waker_slot = WakerSlot, bound 5;
+    lend_after_dropped_waker_slot_eager = WakerSlot, eager 5;
 }

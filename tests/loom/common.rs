@@ -1,5 +1,6 @@
 //! What the models are made of.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -12,17 +13,44 @@ use loom::thread::{self, Thread};
 use ref_channel::notifier::{AsyncNotifier, BlockingNotifier, Deadline, Key, Notice, Notifier, WakerSlot};
 use ref_channel::{Borrower, Channel, Exclusive, Lender, Mutability};
 
-/// Explores every interleaving.
+/// How a model is explored.
+#[derive(Clone, Copy)]
+pub enum Scope {
+    /// Every interleaving.
+    All,
+    /// Every interleaving of at most so many preemptions, for a model that has too many.
+    Bound(usize),
+    /// The same, and each task also polls once more without having been woken, so that the outcome may also be seen
+    /// without the synchronisation of a wake, and a registration is renewed at any moment.
+    Eager(usize),
+}
+
+std::thread_local! {
+    /// How often a task polls before it waits. Loom runs all threads of a model on one.
+    static POLLS: Cell<usize> = const { Cell::new(1) };
+}
+
 pub fn model(name: &str, f: impl Fn() + Send + Sync + 'static) {
-    explore(name, None, f);
+    explore(name, Scope::All, f);
 }
 
-/// Explores every interleaving of at most `bound` preemptions, for a model that has too many.
-pub fn bounded(name: &str, bound: usize, f: impl Fn() + Send + Sync + 'static) {
-    explore(name, Some(bound), f);
+/// For `ci/orderings.py`, which runs the models over and over: every one is eager, with few preemptions.
+fn quick(scope: Scope) -> Scope {
+    match scope {
+        _ if std::env::var_os("REF_CHANNEL_QUICK").is_none() => scope,
+        Scope::All => Scope::Eager(3),
+        Scope::Bound(bound) => Scope::Eager(bound.min(1)),
+        Scope::Eager(bound) => Scope::Eager(bound.min(3)),
+    }
 }
 
-fn explore(name: &str, bound: Option<usize>, f: impl Fn() + Send + Sync + 'static) {
+pub fn explore(name: &str, scope: Scope, f: impl Fn() + Send + Sync + 'static) {
+    let (bound, polls, how) = match quick(scope) {
+        Scope::All => (None, 1, "no bound".to_owned()),
+        Scope::Bound(bound) => (Some(bound), 1, format!("at most {bound} preemptions")),
+        Scope::Eager(bound) => (Some(bound), 2, format!("at most {bound} preemptions, eager")),
+    };
+    POLLS.set(polls);
     let mut builder = loom::model::Builder::new();
     builder.max_branches = 10_000;
     builder.preemption_bound = bound;
@@ -32,26 +60,24 @@ fn explore(name: &str, bound: Option<usize>, f: impl Fn() + Send + Sync + 'stati
         counter.fetch_add(1, Relaxed);
         f();
     });
-    let count = count.load(Relaxed);
-    match bound {
-        None => println!("{name}: {count} interleavings, no bound"),
-        Some(bound) => println!("{name}: {count} interleavings, at most {bound} preemptions"),
-    }
+    println!("{name}: {} interleavings, {how}", count.load(Relaxed));
 }
 
 /// Makes the same model for each of some notifiers.
 macro_rules! for_notifiers {
-    ($model:ident: $($name:ident = $notifier:ty $(, bound $bound:literal)?;)*) => {
+    ($model:ident: $($name:ident = $notifier:ty $(, $scope:ident $bound:literal)?;)*) => {
         $(
             #[test]
             fn $name() {
                 let name = concat!(module_path!(), "::", stringify!($name));
-                crate::common::for_notifiers!(@explore name, $model::<$notifier> $(, $bound)?);
+                let scope = crate::common::for_notifiers!(@scope $($scope $bound)?);
+                crate::common::explore(name, scope, || $model::<$notifier>());
             }
         )*
     };
-    (@explore $name:ident, $model:expr) => { crate::common::model($name, || $model()) };
-    (@explore $name:ident, $model:expr, $bound:literal) => { crate::common::bounded($name, $bound, || $model()) };
+    (@scope) => { crate::common::Scope::All };
+    (@scope bound $bound:literal) => { crate::common::Scope::Bound($bound) };
+    (@scope eager $bound:literal) => { crate::common::Scope::Eager($bound) };
 }
 pub(crate) use for_notifiers;
 
@@ -184,14 +210,13 @@ pub fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     poll(future, &Waker::from(Parker::new()))
 }
 
-/// Polls until the end. Each time it polls once more without having been woken, so that the outcome may also
-/// be seen without the synchronisation of a wake.
+/// Polls until the end, whenever it is woken; in a model that is [eager](Scope::Eager), once more each time.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let parker = Parker::new();
     let waker = Waker::from(parker.clone());
     loop {
-        for _ in 0..2 {
+        for _ in 0..POLLS.get() {
             if let Poll::Ready(output) = poll(future.as_mut(), &waker) {
                 return output;
             }

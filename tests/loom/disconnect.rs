@@ -6,7 +6,7 @@ use loom::thread;
 use ref_channel::notifier::{WakerQueue, WakerSlot};
 use ref_channel::{Borrower, Channel, Exclusive, Lender};
 
-use crate::common::{Flag, Probe, Watched, block_on, bounded, halves, model, poll_once};
+use crate::common::{Flag, Probe, Watched, block_on, halves, model, poll_once};
 
 type WatchedLender = Lender<'static, Probe, Exclusive, Watched>;
 type WatchedBorrower = Borrower<'static, Probe, Exclusive, Watched>;
@@ -40,51 +40,61 @@ const LENDERS: [Deed<WatchedLender>; 7] = [
     }),
 ];
 
-const BORROWERS: [Deed<WatchedBorrower>; 5] = [
-    ("idle", |_| ()),
-    ("borrow dropped", |borrower| {
+/// Fault 6, in each pair of states.
+fn dropped_in_each_state((borrows, borrow): Deed<WatchedBorrower>) {
+    for (lends, lend) in LENDERS {
+        model(&format!("disconnect::{borrows}, {lends}"), move || {
+            let (mut lender, mut borrower) = halves::<Exclusive, Watched>();
+            thread::spawn(move || borrow(&mut borrower));
+            lend(&mut lender);
+        });
+    }
+}
+
+#[test]
+fn idle() {
+    dropped_in_each_state(("borrower idle", |_| ()));
+}
+
+#[test]
+fn borrow_dropped() {
+    dropped_in_each_state(("borrow dropped", |borrower| {
         let _ = poll_once(Box::pin(borrower.borrow()).as_mut());
-    }),
-    ("borrow forgotten", |borrower| {
+    }));
+}
+
+#[test]
+fn borrow_forgotten() {
+    dropped_in_each_state(("borrow forgotten", |borrower| {
         let mut borrow = Box::pin(borrower.borrow());
         if poll_once(borrow.as_mut()).is_pending() {
             std::mem::forget(borrow);
         }
-    }),
-    ("borrow", |borrower| {
+    }));
+}
+
+#[test]
+fn borrow() {
+    dropped_in_each_state(("borrow", |borrower| {
         if let Ok(mut value) = block_on(borrower.borrow()) {
             value.bump();
         }
-    }),
-    ("borrow blocking", |borrower| {
+    }));
+}
+
+#[test]
+fn borrow_blocking() {
+    dropped_in_each_state(("borrow blocking", |borrower| {
         if let Ok(mut value) = borrower.borrow_blocking() {
             value.bump();
         }
-    }),
-];
-
-/// Fault 6, in each pair of states.
-#[test]
-fn dropped_in_each_state() {
-    for (lends, lend) in LENDERS {
-        for (borrows, borrow) in BORROWERS {
-            bounded(
-                &format!("disconnect::dropped_in_each_state: {lends}, {borrows}"),
-                2,
-                move || {
-                    let (mut lender, mut borrower) = halves::<Exclusive, Watched>();
-                    thread::spawn(move || borrow(&mut borrower));
-                    lend(&mut lender);
-                },
-            );
-        }
-    }
+    }));
 }
 
 /// Of two clones only the last one to go says so, after all that the other did.
 #[test]
 fn last_of_two_borrowers() {
-    bounded("disconnect::last_of_two_borrowers", 3, || {
+    model("disconnect::last_of_two_borrowers", || {
         let (mut lender, one) = halves::<Exclusive, WakerQueue>();
         let two = one.clone();
         thread::spawn(move || drop(one));
@@ -152,7 +162,7 @@ fn borrower_gone_is_seen_after_its_work() {
 /// The last of two borrowers says so for both.
 #[test]
 fn both_borrowers_gone_is_told_after_their_work() {
-    bounded("disconnect::both_borrowers_gone_is_told_after_their_work", 3, || {
+    model("disconnect::both_borrowers_gone_is_told_after_their_work", || {
         let (mut lender, one) = halves::<Exclusive, WakerQueue>();
         let borrowers = [one.clone(), one];
         let work = std::sync::Arc::new([UnsafeCell::new(0), UnsafeCell::new(0)]);
@@ -164,7 +174,6 @@ fn both_borrowers_gone_is_told_after_their_work() {
                 drop(borrower);
             });
         }
-        // Not by a look, with which no interleaving that loom explores finds both gone.
         assert!(block_on(lender.lend_owned(Probe::new(0))).is_err());
         for work in &*work {
             // SAFETY: the borrowers are gone.
@@ -210,7 +219,7 @@ unsafe fn free(channel: Static) {
 /// A static is split again only after both halves have left, even if a half is still notifying.
 #[test]
 fn split_again() {
-    bounded("disconnect::split_again", 2, || {
+    model("disconnect::split_again", || {
         let channel = leaked();
         let (mut lender, mut borrower) = channel.try_split().unwrap();
         let saw = Flag::default();

@@ -6,7 +6,7 @@ use loom::thread;
 use ref_channel::Exclusive;
 use ref_channel::notifier::{AsyncNotifier, Park, Spin, WakerQueue, WakerSlot};
 
-use crate::common::{Flag, Probe, block_on, bounded, for_notifiers, halves, poll_once};
+use crate::common::{Flag, Probe, Scope, block_on, explore, for_notifiers, halves, model, poll_once};
 
 /// The stale value is 0, the new one 10. The borrower sees each at most once, the new one for certain.
 fn lend_after_forgotten<N: AsyncNotifier + 'static>() {
@@ -29,15 +29,18 @@ fn lend_after_forgotten<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { lend_after_forgotten:
-    lend_after_forgotten_waker_slot = WakerSlot, bound 2;
-    lend_after_forgotten_waker_queue = WakerQueue, bound 2;
-    lend_after_forgotten_spin = Spin, bound 2;
+    lend_after_forgotten_waker_slot = WakerSlot, bound 5;
+    lend_after_forgotten_waker_slot_eager = WakerSlot, eager 5;
+    lend_after_forgotten_waker_queue = WakerQueue, bound 5;
+    lend_after_forgotten_waker_queue_eager = WakerQueue, eager 4;
+    lend_after_forgotten_spin = Spin, bound 4;
+    lend_after_forgotten_spin_eager = Spin, eager 3;
 }
 
 /// A forgotten offer that is taken while the next one would be published: nothing is overwritten.
 #[test]
 fn lend_blocking_after_forgotten() {
-    bounded("forgotten::lend_blocking_after_forgotten", 1, || {
+    explore("forgotten::lend_blocking_after_forgotten", Scope::Bound(4), || {
         let (mut lender, mut borrower) = halves::<Exclusive, WakerSlot>();
         thread::spawn(move || {
             let mut seen = borrower.borrow_blocking().unwrap().bump();
@@ -58,7 +61,7 @@ fn lend_blocking_after_forgotten() {
 /// `try_lend` does not hang on a forgotten loan whose guard never comes back, if nobody asks for another one.
 #[test]
 fn try_lend_after_forgotten() {
-    bounded("forgotten::try_lend_after_forgotten", 3, || {
+    model("forgotten::try_lend_after_forgotten", || {
         let (mut lender, borrower) = halves::<Exclusive, WakerSlot>();
         let saw = Flag::default();
         let seen = saw.clone();
@@ -88,7 +91,7 @@ fn try_lend_after_forgotten() {
 /// A dropped lender takes its forgotten offer along.
 #[test]
 fn lender_gone_after_forgotten() {
-    bounded("forgotten::lender_gone_after_forgotten", 3, || {
+    model("forgotten::lender_gone_after_forgotten", || {
         let (mut lender, mut borrower) = halves::<Exclusive, WakerSlot>();
         thread::spawn(move || while block_on(borrower.borrow()).is_ok() {});
         let mut stale = Box::pin(lender.lend_owned(Probe::new(0)));
@@ -100,7 +103,7 @@ fn lender_gone_after_forgotten() {
 /// A forgotten `requested` leaves a registration behind, which the next lend ends.
 #[test]
 fn lend_after_forgotten_requested() {
-    bounded("forgotten::lend_after_forgotten_requested", 3, || {
+    model("forgotten::lend_after_forgotten_requested", || {
         let (mut lender, mut borrower) = halves::<Exclusive, WakerSlot>();
         thread::spawn(move || block_on(borrower.borrow()).unwrap().bump());
         let mut requested = Box::pin(lender.requested());
@@ -113,7 +116,7 @@ fn lend_after_forgotten_requested() {
 /// Threads only, over `Park`: a timeout that passes while a forgotten loan is out counts as a timeout.
 #[test]
 fn lend_timeout_after_timeout() {
-    bounded("forgotten::lend_timeout_after_timeout", 2, || {
+    explore("forgotten::lend_timeout_after_timeout", Scope::Bound(4), || {
         let (mut lender, mut borrower) = halves::<Exclusive, Park>();
         thread::spawn(move || {
             borrower.borrow_blocking().unwrap().bump();

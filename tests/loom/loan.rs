@@ -4,7 +4,7 @@ use loom::thread;
 use ref_channel::notifier::{AsyncNotifier, AtomicWaker, Event, Spin, WakerQueue, WakerSlot};
 use ref_channel::{Exclusive, Shared};
 
-use crate::common::{Probe, block_on, bounded, exclusive, for_notifiers, halves};
+use crate::common::{Probe, block_on, exclusive, for_notifiers, halves, model};
 
 /// The lender, which has the value back after each loan, and a borrower.
 fn loans<N: AsyncNotifier + 'static>(count: u32) {
@@ -44,28 +44,38 @@ fn shared<N: AsyncNotifier + 'static>() {
 
 for_notifiers! { one:
     one_waker_slot = WakerSlot;
-    one_waker_queue = WakerQueue, bound 3;
-    one_atomic_waker = AtomicWaker, bound 3;
-    one_event = Event, bound 3;
-    one_spin = Spin, bound 3;
+    one_waker_queue = WakerQueue;
+    one_waker_queue_eager = WakerQueue, eager 8;
+    one_atomic_waker = AtomicWaker;
+    one_atomic_waker_eager = AtomicWaker, eager 7;
+    one_event = Event;
+    one_event_eager = Event, eager 6;
+    one_spin = Spin, bound 6;
+    one_spin_eager = Spin, eager 5;
 }
 
 for_notifiers! { two:
-    two_waker_slot = WakerSlot, bound 1;
-    two_waker_queue = WakerQueue, bound 1;
-    two_atomic_waker = AtomicWaker, bound 1;
-    two_spin = Spin, bound 1;
+    two_waker_slot = WakerSlot;
+    two_waker_slot_eager = WakerSlot, eager 5;
+    two_waker_queue = WakerQueue;
+    two_waker_queue_eager = WakerQueue, eager 4;
+    two_atomic_waker = AtomicWaker, bound 6;
+    two_atomic_waker_eager = AtomicWaker, eager 2;
+    two_spin = Spin, bound 4;
+    two_spin_eager = Spin, eager 2;
 }
 
 for_notifiers! { shared:
-    shared_waker_slot = WakerSlot, bound 3;
-    shared_waker_queue = WakerQueue, bound 3;
+    shared_waker_slot = WakerSlot;
+    shared_waker_slot_eager = WakerSlot, eager 11;
+    shared_waker_queue = WakerQueue;
+    shared_waker_queue_eager = WakerQueue, eager 7;
 }
 
 /// The value moves in and out of the future.
 #[test]
 fn owned() {
-    bounded("loan::owned", 3, || {
+    model("loan::owned", || {
         let (mut lender, mut borrower) = exclusive();
         thread::spawn(move || block_on(borrower.borrow()).unwrap().bump());
         let mut value = block_on(lender.lend_owned(Probe::new(0))).ok().unwrap();

@@ -23,9 +23,12 @@ fn one_each<N: AsyncNotifier + MultiNotifier + 'static>() {
 }
 
 for_notifiers! { one_each:
-    one_each_waker_queue = WakerQueue, bound 1;
-    one_each_event = Event, bound 0;
-    one_each_spin = Spin, bound 0;
+    one_each_waker_queue = WakerQueue, bound 2;
+    one_each_waker_queue_eager = WakerQueue, eager 1;
+    one_each_event = Event, bound 2;
+    one_each_event_eager = Event, eager 1;
+    one_each_spin = Spin, bound 1;
+    one_each_spin_eager = Spin, eager 0;
 }
 
 /// The one that waits longest is woken, and cancelled: the other one, which waits behind it, has to be.
@@ -57,9 +60,12 @@ fn cancelled_as_it_is_woken<N: AsyncNotifier + MultiNotifier + 'static>() {
 }
 
 for_notifiers! { cancelled_as_it_is_woken:
-    cancelled_as_it_is_woken_waker_queue = WakerQueue, bound 3;
-    cancelled_as_it_is_woken_event = Event, bound 3;
-    cancelled_as_it_is_woken_spin = Spin, bound 3;
+    cancelled_as_it_is_woken_waker_queue = WakerQueue, bound 6;
+    cancelled_as_it_is_woken_waker_queue_eager = WakerQueue, eager 5;
+    cancelled_as_it_is_woken_event = Event, bound 6;
+    cancelled_as_it_is_woken_event_eager = Event, eager 5;
+    cancelled_as_it_is_woken_spin = Spin, bound 6;
+    cancelled_as_it_is_woken_spin_eager = Spin, eager 5;
 }
 
 /// The same with each on a thread of its own: the first is cancelled, the second waits to the end.
@@ -87,7 +93,9 @@ fn cancelled_elsewhere<N: AsyncNotifier + MultiNotifier + 'static>() {
 
 for_notifiers! { cancelled_elsewhere:
     cancelled_elsewhere_waker_queue = WakerQueue, bound 2;
-    cancelled_elsewhere_event = Event, bound 1;
+    cancelled_elsewhere_waker_queue_eager = WakerQueue, eager 2;
+    cancelled_elsewhere_event = Event, bound 2;
+    cancelled_elsewhere_event_eager = Event, eager 2;
 }
 
 /// An exclusive offer that stays up goes from one to the next, without the lender.
@@ -112,6 +120,7 @@ fn while_exclusive<N: BlockingNotifier + MultiNotifier + 'static>() {
 
 for_notifiers! { while_exclusive:
     while_exclusive_waker_queue = WakerQueue, bound 2;
+    while_exclusive_waker_queue_eager = WakerQueue, eager 2;
 }
 
 /// A shared loan wakes all; the first return ends it, and who came too late is answered by the next one, or told
@@ -133,7 +142,9 @@ fn shared<N: AsyncNotifier + MultiNotifier + 'static>() {
 
 for_notifiers! { shared:
     shared_waker_queue = WakerQueue, bound 2;
-    shared_event = Event, bound 1;
+    shared_waker_queue_eager = WakerQueue, eager 2;
+    shared_event = Event, bound 2;
+    shared_event_eager = Event, eager 2;
 }
 
 /// All who wait are told that the lender is gone.
@@ -146,6 +157,8 @@ fn lender_gone<N: AsyncNotifier + MultiNotifier + 'static>() {
 }
 
 for_notifiers! { lender_gone:
-    lender_gone_waker_queue = WakerQueue, bound 2;
-    lender_gone_event = Event, bound 1;
+    lender_gone_waker_queue = WakerQueue, bound 4;
+    lender_gone_waker_queue_eager = WakerQueue, eager 2;
+    lender_gone_event = Event, bound 3;
+    lender_gone_event_eager = Event, eager 3;
 }

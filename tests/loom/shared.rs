@@ -7,14 +7,14 @@ use loom::thread;
 use ref_channel::notifier::WakerSlot;
 use ref_channel::{Channel, Exclusive, RefGuard, RefMutGuard, Shared};
 
-use crate::common::{Probe, block_on, bounded, halves, poll_once};
+use crate::common::{Probe, Scope, block_on, explore, halves, model, poll_once};
 
 /// Two values, side by side, of which loom knows the accesses.
 type Pair = (UnsafeCell<u32>, UnsafeCell<u32>);
 
 #[test]
 fn clones() {
-    bounded("shared::clones", 3, || {
+    model("shared::clones", || {
         let (mut lender, borrower) = halves::<Shared, WakerSlot>();
         // Two threads use it, so it has to live for ever.
         let borrower = Box::leak(Box::new(borrower));
@@ -33,7 +33,7 @@ fn clones() {
 
 #[test]
 fn parts() {
-    bounded("shared::parts", 3, || {
+    model("shared::parts", || {
         let (mut lender, borrower) = Channel::<Pair, Exclusive>::new().into_split();
         let borrower = Box::leak(Box::new(borrower));
         thread::spawn(move || {
@@ -56,7 +56,7 @@ fn parts() {
 /// A lend that is dropped waits for both.
 #[test]
 fn clones_of_a_dropped_lend() {
-    bounded("shared::clones_of_a_dropped_lend", 2, || {
+    explore("shared::clones_of_a_dropped_lend", Scope::Bound(4), || {
         let (mut lender, borrower) = halves::<Shared, WakerSlot>();
         let borrower = Box::leak(Box::new(borrower));
         thread::spawn(move || {

@@ -7,7 +7,7 @@ use loom::thread;
 use ref_channel::notifier::{AsyncNotifier, BlockingNotifier, Event, Park, WakerQueue, WakerSlot};
 use ref_channel::{Exclusive, TryLendError};
 
-use crate::common::{Flag, Probe, block_on, bounded, for_notifiers, halves, poll_once};
+use crate::common::{Flag, Probe, block_on, for_notifiers, halves, model, poll_once};
 
 /// Faults 5 and 7: `Ok` exactly if the value was seen, else nobody waited any more.
 fn request_given_up<N: AsyncNotifier + BlockingNotifier + 'static>(blocking: bool) {
@@ -53,18 +53,20 @@ fn given_up_blocking<N: AsyncNotifier + BlockingNotifier + 'static>() {
 }
 
 for_notifiers! { given_up:
-    given_up_waker_slot = WakerSlot, bound 3;
-    given_up_waker_queue = WakerQueue, bound 3;
+    given_up_waker_slot = WakerSlot;
+    given_up_waker_slot_eager = WakerSlot, eager 8;
+    given_up_waker_queue = WakerQueue, bound 7;
+    given_up_waker_queue_eager = WakerQueue, eager 8;
 }
 
 for_notifiers! { given_up_blocking:
-    given_up_blocking_waker_slot = WakerSlot, bound 3;
+    given_up_blocking_waker_slot = WakerSlot;
 }
 
 /// With threads only: the request ends by its timeout.
 #[test]
 fn timed_out() {
-    bounded("try_lend::timed_out", 3, || {
+    model("try_lend::timed_out", || {
         let (mut lender, mut borrower) = halves::<Exclusive, Park>();
         let saw = Flag::default();
         let seen = saw.clone();
@@ -97,7 +99,8 @@ fn answered<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { answered:
-    answered_waker_slot = WakerSlot, bound 3;
+    answered_waker_slot = WakerSlot;
+    answered_waker_slot_eager = WakerSlot, eager 8;
 }
 
 /// Of two requests one is given up: the loan stays for the other.
@@ -132,6 +135,8 @@ fn one_of_two_given_up<N: AsyncNotifier + ref_channel::notifier::MultiNotifier +
 }
 
 for_notifiers! { one_of_two_given_up:
-    one_of_two_given_up_waker_queue = WakerQueue, bound 3;
-    one_of_two_given_up_event = Event, bound 2;
+    one_of_two_given_up_waker_queue = WakerQueue, bound 7;
+    one_of_two_given_up_waker_queue_eager = WakerQueue, eager 7;
+    one_of_two_given_up_event = Event;
+    one_of_two_given_up_event_eager = Event, eager 7;
 }

@@ -9,7 +9,7 @@ use loom::thread;
 use ref_channel::Exclusive;
 use ref_channel::notifier::{AsyncNotifier, AtomicWaker, Event, WakerQueue, WakerSlot};
 
-use crate::common::{Parker, Probe, block_on, for_notifiers, halves, poll};
+use crate::common::{Parker, Probe, block_on, for_notifiers, halves, poll, poll_once};
 
 /// Polls `times` times with a new waker each, and only then waits: for the last of them.
 fn block_on_moving<F: Future>(times: usize, future: F) -> F::Output {
@@ -40,9 +40,9 @@ fn lender_moves<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { lender_moves:
-    lender_moves_waker_slot = WakerSlot, bound 2;
-    lender_moves_waker_queue = WakerQueue, bound 3;
-    lender_moves_atomic_waker = AtomicWaker, bound 3;
+    lender_moves_waker_slot = WakerSlot, bound 6;
+    lender_moves_waker_queue = WakerQueue, bound 4;
+    lender_moves_atomic_waker = AtomicWaker, bound 6;
 }
 
 fn borrower_moves<N: AsyncNotifier + 'static>() {
@@ -57,9 +57,9 @@ fn borrower_moves<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { borrower_moves:
-    borrower_moves_waker_slot = WakerSlot, bound 3;
-    borrower_moves_waker_queue = WakerQueue, bound 3;
-    borrower_moves_atomic_waker = AtomicWaker, bound 3;
+    borrower_moves_waker_slot = WakerSlot;
+    borrower_moves_waker_queue = WakerQueue, bound 6;
+    borrower_moves_atomic_waker = AtomicWaker;
 }
 
 /// The next loan begins, with other wakers, while the notification of the last one may still be under way.
@@ -79,8 +79,8 @@ fn both_move_twice<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { both_move_twice:
-    both_move_twice_waker_slot = WakerSlot, bound 0;
-    both_move_twice_waker_queue = WakerQueue, bound 1;
+    both_move_twice_waker_slot = WakerSlot, bound 3;
+    both_move_twice_waker_queue = WakerQueue, bound 2;
     both_move_twice_event = Event, bound 2;
 }
 
@@ -98,7 +98,7 @@ fn lender_moves_twice<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { lender_moves_twice:
-    lender_moves_twice_waker_slot = WakerSlot, bound 1;
+    lender_moves_twice_waker_slot = WakerSlot, bound 3;
 }
 
 fn borrower_moves_twice<N: AsyncNotifier + 'static>() {
@@ -114,5 +114,38 @@ fn borrower_moves_twice<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { borrower_moves_twice:
-    borrower_moves_twice_waker_slot = WakerSlot, bound 0;
+    borrower_moves_twice_waker_slot = WakerSlot, bound 3;
+}
+
+/// Each claim tells the waiter that the wakes before it are over, also that of a request that is given up. Here the lender
+/// is in two cells at a time: it learns of the request before the wake that tells of it is over, and goes on with another
+/// waker; learns that the request was given up before the wake that tells of that is over, and goes on with a third one.
+fn lender_moves_ahead_of_its_wakes<N: AsyncNotifier + 'static>() {
+    let (mut lender, mut borrower) = halves::<Exclusive, N>();
+    thread::spawn(move || {
+        let _ = poll_once(pin!(borrower.borrow()));
+    });
+    // It is never woken, but polls by chance: a wake would tell it more.
+    {
+        let mut requested = pin!(lender.requested());
+        let waker = Waker::from(Parker::new());
+        if poll(requested.as_mut(), &waker).is_pending() && poll(requested, &waker).is_pending() {
+            return;
+        }
+    }
+    {
+        let mut value = Probe::new(0);
+        // SAFETY: it is dropped here, where nobody can have the value.
+        let mut lend = pin!(unsafe { lender.try_lend(&mut value) });
+        let waker = Waker::from(Parker::new());
+        if poll(lend.as_mut(), &waker).is_pending() && poll(lend, &waker).is_pending() {
+            return;
+        }
+    }
+    let _ = poll_once(pin!(lender.lend_owned(Probe::new(0))));
+}
+
+for_notifiers! { lender_moves_ahead_of_its_wakes:
+    lender_moves_ahead_of_its_wakes_waker_slot = WakerSlot, bound 5;
+    lender_moves_ahead_of_its_wakes_waker_queue = WakerQueue, bound 5;
 }
