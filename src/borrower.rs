@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::pin::{Pin, pin};
-use core::task::Poll;
+use core::task::{Poll, Waker};
 
 use crate::channel::Handle;
 #[cfg(feature = "std")]
@@ -268,7 +268,6 @@ pub(crate) unsafe fn guard<'b, T: ?Sized, M: Mutability, N: Notifier>(
 ) -> Guard<'b, T, M, N> {
     // SAFETY: it was taken, and is counted as a guard.
     let value = unsafe { channel.published() };
-    let value = value.expect("an offer is of something");
     // SAFETY: as above.
     unsafe { Guard::new(channel.link(), value) }
 }
@@ -282,9 +281,8 @@ impl<N: Notifier> Desk<N> {
         self.with(channel, waiter, |place, ask| place.look(ask))
     }
 
-    #[inline]
     /// Calls `f` with the place where this borrower waits, and with what it waits for.
-    pub(crate) fn with<T: ?Sized, M: Mutability, R>(
+    fn with<T: ?Sized, M: Mutability, R>(
         &mut self,
         channel: Handle<'_, T, M, N>,
         waiter: Pin<&mut N::Waiter>,
@@ -303,6 +301,77 @@ impl<N: Notifier> Desk<N> {
             state: Asked::Waits { armed: false },
         };
         f(&mut place, &mut ask)
+    }
+
+    /// One poll of a [`Borrow`].
+    #[inline(always)]
+    pub(crate) fn poll<T: ?Sized, M: Mutability>(
+        &mut self,
+        channel: Handle<'_, T, M, N>,
+        mut waiter: Pin<&mut N::Waiter>,
+        waker: &Waker,
+    ) -> Poll<Result<(), BorrowError>>
+    where
+        N: AsyncNotifier,
+    {
+        let link = channel.link();
+        // The two polls that a borrow usually needs, without a detour.
+        if self.asked {
+            if link.take_granted(M::EXCLUSIVE) {
+                self.asked = false;
+                return self.taken(link);
+            }
+        } else if !N::MANY || link.look().is_quiet() {
+            // SAFETY: `Link` keeps the promises about notifications; it is not registered, for it has not asked. The waiter
+            // is pinned, and is deregistered before it is dropped.
+            let key = unsafe { link.borrower().register(&mut self.seat, waiter.as_mut(), waker) };
+            if link.request(key) {
+                self.asked = true;
+                return Poll::Pending;
+            }
+            return self.ask_registered(channel, waiter, key);
+        }
+        self.poll_unusual(channel, waiter, waker)
+    }
+
+    /// It has been woken, and has taken the loan.
+    #[inline(always)]
+    fn taken(&mut self, link: &Link<N>) -> Poll<Result<(), BorrowError>> {
+        /// If the waker panics in its drop, nobody gets the loan.
+        struct Undo<'l, N: Notifier>(&'l Link<N>);
+        impl<N: Notifier> Drop for Undo<'_, N> {
+            fn drop(&mut self) {
+                self.0.give_back();
+            }
+        }
+        let undo = Undo(link);
+        // SAFETY: it was notified, as the state says; it is this half's own seat.
+        unsafe { link.borrower().deregister(&mut self.seat, true) };
+        core::mem::forget(undo);
+        Poll::Ready(Ok(()))
+    }
+
+    #[cold]
+    fn ask_registered<T: ?Sized, M: Mutability>(
+        &mut self,
+        channel: Handle<'_, T, M, N>,
+        waiter: Pin<&mut N::Waiter>,
+        key: Key,
+    ) -> Poll<Result<(), BorrowError>> {
+        self.with(channel, waiter, |place, ask| place.act(ask, Some(key)))
+    }
+
+    #[inline(never)]
+    fn poll_unusual<T: ?Sized, M: Mutability>(
+        &mut self,
+        channel: Handle<'_, T, M, N>,
+        waiter: Pin<&mut N::Waiter>,
+        waker: &Waker,
+    ) -> Poll<Result<(), BorrowError>>
+    where
+        N: AsyncNotifier,
+    {
+        self.with(channel, waiter, |place, ask| place.poll(ask, waker))
     }
 
     fn block<T: ?Sized, M: Mutability>(
@@ -379,13 +448,12 @@ impl<N: Notifier> Wait for Ask<'_, N> {
         *self.asked || N::MANY
     }
 
-    #[inline]
     fn look(&mut self) -> Poll<Self::Output> {
         let state = self.link.take(self.asked, self.exclusive);
         self.outcome(state)
     }
 
-    #[inline]
+    #[cold]
     fn act(&mut self, arm: Option<Key>) -> Poll<Self::Output> {
         let state = self.link.ask(self.asked, arm, self.exclusive);
         self.outcome(state)

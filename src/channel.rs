@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::ptr::NonNull;
 
@@ -69,7 +70,7 @@ pub type RefMutChannel<T, N = WakerSlot> = Channel<T, Exclusive, N>;
 #[repr(C)]
 pub struct Channel<T: ?Sized, M: Mutability, N: Notifier = WakerSlot> {
     /// What is on offer. Written by the lender while there is no offer and no guard.
-    slot: UnsafeCell<Option<NonNull<T>>>,
+    slot: UnsafeCell<MaybeUninit<NonNull<T>>>,
     link: Link<N>,
     mutability: PhantomData<M>,
 }
@@ -102,7 +103,7 @@ impl<T: ?Sized, M: Mutability, N: Notifier> Channel<T, M, N> {
         #[must_use]
         pub const fn new() -> Self {
             Self {
-                slot: UnsafeCell::new(None),
+                slot: UnsafeCell::new(MaybeUninit::uninit()),
                 link: Link::new(),
                 mutability: PhantomData,
             }
@@ -225,7 +226,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Handle<'a, T, M, N> {
         unsafe { &(*self.channel.as_ptr()).link }
     }
 
-    fn slot(self) -> &'a UnsafeCell<Option<NonNull<T>>> {
+    fn slot(self) -> &'a UnsafeCell<MaybeUninit<NonNull<T>>> {
         // SAFETY: as in `link`.
         unsafe { &(*self.channel.as_ptr()).slot }
     }
@@ -236,16 +237,16 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Handle<'a, T, M, N> {
     /// The caller is the lender and has seen that the state is settled.
     pub(crate) unsafe fn publish(self, value: NonNull<T>) {
         // SAFETY: without an offer and without guards nobody reads, and the last who did came before.
-        self.slot().with_mut(|slot| unsafe { *slot = Some(value) });
+        self.slot().with_mut(|slot| unsafe { (*slot).write(value) });
     }
 
     /// Reads what is lent.
     ///
     /// # Safety
-    /// The caller has taken the offer, and is counted as a guard; or is the lender.
-    pub(crate) unsafe fn published(self) -> Option<NonNull<T>> {
-        // SAFETY: the lender does not write while there is a guard.
-        self.slot().with(|slot| unsafe { *slot })
+    /// The caller has taken the offer, and is counted as a guard.
+    pub(crate) unsafe fn published(self) -> NonNull<T> {
+        // SAFETY: the lender has written it before the offer, and does not write while there is a guard.
+        self.slot().with(|slot| unsafe { (*slot).assume_init() })
     }
 
     /// The place of the published pointer, for a [disposal](crate::state::Link::hand_over).
@@ -261,13 +262,11 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Handle<'a, T, M, N> {
     #[cfg(feature = "alloc")]
     pub(crate) unsafe fn free_published(place: *const ()) {
         // SAFETY: `place` is what `place` returned, and the channel is still there.
-        let slot = unsafe { &*place.cast::<UnsafeCell<Option<NonNull<T>>>>() };
-        // SAFETY: the lender does not write while there is a guard, and the caller is one.
-        let value = slot.with(|slot| unsafe { *slot });
-        if let Some(value) = value {
-            // SAFETY: the pointer came from a box, which is this caller's now.
-            drop(unsafe { alloc::boxed::Box::from_raw(value.as_ptr()) });
-        }
+        let slot = unsafe { &*place.cast::<UnsafeCell<MaybeUninit<NonNull<T>>>>() };
+        // SAFETY: it was written before the offer, the lender does not write while there is a guard, and the caller is one.
+        let value = slot.with(|slot| unsafe { (*slot).assume_init() });
+        // SAFETY: the pointer came from a box, which is this caller's now.
+        drop(unsafe { alloc::boxed::Box::from_raw(value.as_ptr()) });
     }
 
     /// A side is gone, and does not touch the channel any more; the last one frees what is owned.

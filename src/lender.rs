@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::pin::pin;
+use core::ptr::NonNull;
 
 use crate::channel::Handle;
 #[cfg(feature = "std")]
@@ -99,7 +100,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
 
     /// A loan that has not begun.
     #[inline]
-    fn lending<H: Patience<N>, K: Kind>(&mut self, value: Option<core::ptr::NonNull<T>>) -> Lending<'_, T, M, N, H, K> {
+    fn lending<H: Patience<N>, K: Kind>(&mut self, value: NonNull<T>) -> Lending<'_, T, M, N, H, K> {
         Lending::new(self.channel, &mut self.seat, value)
     }
 
@@ -146,7 +147,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     where
         N: AsyncNotifier,
     {
-        Lend::new(self.lending(Some(M::into_raw(value))))
+        Lend::new(self.lending(M::into_raw(value)))
     }
 
     /// Lends a reference if a borrower is waiting for it now, and waits until it is returned.
@@ -179,7 +180,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     where
         N: AsyncNotifier,
     {
-        TryLend::new(self.lending(Some(M::into_raw(value))))
+        TryLend::new(self.lending(M::into_raw(value)))
     }
 
     /// Lends a value, and gives it back when it is returned.
@@ -233,7 +234,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: Sized,
         N: AsyncNotifier,
     {
-        LendOwned::new(self.lending(None), value)
+        LendOwned::new(self.lending(NonNull::dangling()), value)
     }
 
     /// Lends what lives for ever, and gives the reference back when it is returned.
@@ -264,7 +265,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         N: AsyncNotifier,
     {
         let value = M::into_raw(value);
-        LendStatic::new(self.lending(Some(value)), value)
+        LendStatic::new(self.lending(value), value)
     }
 
     /// Lends what is in a box, and gives the box back when it is returned.
@@ -294,11 +295,11 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: Send,
         N: AsyncNotifier,
     {
-        // First, for it may panic, and the box is to be dropped then.
-        let lending = self.lending(None);
+        // Before the box is given up, for it may panic.
+        end_forgotten_wait(self.channel.link(), &mut self.seat);
         // SAFETY: a box is not null.
-        let value = unsafe { core::ptr::NonNull::new_unchecked(alloc::boxed::Box::into_raw(value)) };
-        LendBoxed::new(lending.with_value(value), value)
+        let value = unsafe { NonNull::new_unchecked(alloc::boxed::Box::into_raw(value)) };
+        LendBoxed::new(self.lending(value), value)
     }
 
     /// Waits until a borrower waits.
@@ -394,7 +395,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: 'v,
         N: BlockingNotifier,
     {
-        let lending = pin!(self.lending::<ByThread, Plain>(Some(M::into_raw(value))));
+        let lending = pin!(self.lending::<ByThread, Plain>(M::into_raw(value)));
         block(lending).map_err(|_| LendError(()))
     }
 
@@ -426,7 +427,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: 'v,
         N: BlockingNotifier,
     {
-        let lending = pin!(self.lending::<ByThread, OnRequest>(Some(M::into_raw(value))));
+        let lending = pin!(self.lending::<ByThread, OnRequest>(M::into_raw(value)));
         block(lending).map_err(TryLendError::from)
     }
 
@@ -465,7 +466,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: 'v,
         N: BlockingNotifier,
     {
-        let mut lending = pin!(self.lending::<ByThread, Open>(Some(M::into_raw(value))));
+        let mut lending = pin!(self.lending::<ByThread, Open>(M::into_raw(value)));
         // Until it is on offer. If there are no borrowers left, `f` runs all the same.
         let _ = lending.as_mut().block(Deadline::NEVER);
         f()
@@ -502,7 +503,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: 'v,
         N: BlockingNotifier,
     {
-        let mut lending = pin!(self.lending::<ByThread, Plain>(Some(M::into_raw(value))));
+        let mut lending = pin!(self.lending::<ByThread, Plain>(M::into_raw(value)));
         let outcome = lending.as_mut().block(Deadline::after(timeout)).unwrap_or_else(|| {
             lending.as_mut().withdraw();
             block(lending)

@@ -4,7 +4,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::pin::Pin;
 use core::ptr::NonNull;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 
 use crate::channel::Handle;
 use crate::future::polled_after_completion;
@@ -40,10 +40,14 @@ impl Kind for Open {
 }
 
 /// How far a loan is.
+// By a tag of its own: to find it in the unused values of a `Refusal` takes longer.
+#[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Not offered yet; a forgotten loan may have to end before.
+    /// Not offered yet, and nothing is in the way.
     Start,
+    /// Not offered yet; a forgotten loan has to end before.
+    Behind,
     /// Offered, and perhaps taken.
     Offered,
     /// Not offered any more, but it was taken.
@@ -57,7 +61,7 @@ enum Phase {
 /// The loan itself: its pointer and its steps.
 struct Loan<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> {
     channel: Handle<'l, T, M, N>,
-    value: Option<Lent<T, M>>,
+    value: Lent<T, M>,
     phase: Phase,
     /// The state, as last seen.
     seen: State,
@@ -83,8 +87,10 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> Loan<'l, T, M, N, K> {
             }))
         };
         match self.phase {
-            Phase::Start if K::TERMS == Terms::OnRequest && state.requests() == 0 => refused(Refusal::NotRequested),
-            Phase::Start => Poll::Pending,
+            Phase::Start | Phase::Behind if K::TERMS == Terms::OnRequest && state.requests() == 0 => {
+                refused(Refusal::NotRequested)
+            }
+            Phase::Start | Phase::Behind => Poll::Pending,
             // What is left of such a loan is up to the drop.
             Phase::Offered if K::TERMS == Terms::Open => Poll::Ready(Ok(())),
             Phase::Offered if state.is_given_up() => refused(Refusal::NotRequested),
@@ -105,7 +111,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> Loan<'l, T, M, N, K> {
         if ending.is_pending() || (self.phase, K::TERMS) == (Phase::Offered, Terms::Open) {
             return ending;
         }
-        if matches!(self.phase, Phase::Start | Phase::Offered) && self.seen.is_offered() {
+        if matches!(self.phase, Phase::Behind | Phase::Offered) && self.seen.is_offered() {
             // An offer that was forgotten; or this one, which nobody takes any more, for every borrower is gone.
             self.link().withdraw();
         }
@@ -116,37 +122,35 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> Loan<'l, T, M, N, K> {
         ending
     }
 
-    /// Offers if nothing is in the way: a forgotten loan is withdrawn, but its guards have to come back.
-    #[inline]
+    /// Offers. Nothing is in the way, and nothing can come in the way, for only the lender offers.
     fn start(&mut self, arm: Option<Key>) -> Poll<Result<(), Refusal>> {
-        // Settled is settled until the lender offers, so a look that is some time ago is as good.
-        if !self.seen.is_settled() && self.settle(arm).is_pending() {
-            return self.end();
-        }
         // An open offer is not waited for, but closed.
         let arm = arm.filter(|_| K::TERMS != Terms::Open);
         match self.offer(arm) {
             Ok(()) if K::TERMS != Terms::Open => Poll::Pending,
             Ok(()) => self.end(),
-            Err(why) => {
-                self.phase = Phase::Refused(why);
-                self.end()
-            }
+            Err(why) => self.refused(why),
         }
     }
 
-    /// Ends a forgotten loan.
     #[cold]
-    fn settle(&mut self, arm: Option<Key>) -> Poll<()> {
+    fn refused(&mut self, why: Refusal) -> Poll<Result<(), Refusal>> {
+        self.phase = Phase::Refused(why);
+        self.end()
+    }
+
+    /// Offers once a forgotten loan is over: that is withdrawn, but its guards have to come back.
+    #[cold]
+    fn start_behind(&mut self, arm: Option<Key>) -> Poll<Result<(), Refusal>> {
         self.seen = self.link().look();
         if self.seen.is_offered() {
             self.link().withdraw();
             self.seen = self.link().look();
         }
-        if self.seen.is_settled() {
-            return Poll::Ready(());
+        if !self.seen.is_settled() && self.await_guards(arm).is_pending() {
+            return self.end();
         }
-        self.await_guards(arm)
+        self.start(arm)
     }
 
     /// Waits for the guards of a forgotten loan.
@@ -164,19 +168,18 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> Loan<'l, T, M, N, K> {
     /// Says "the lender waits" unless it is `over`; as seen after that.
     fn arm(&mut self, key: Key, over: impl Fn(&Self, State) -> bool) {
         let what = match (self.phase, K::TERMS) {
-            (Phase::Start, Terms::OnRequest) => Awaits::ReturnOrGivenUp,
+            (Phase::Behind, Terms::OnRequest) => Awaits::ReturnOrGivenUp,
             _ => Awaits::Return,
         };
         self.seen = self.link().arm_lender(key, what, |state| !over(self, state));
     }
 
     /// Publishes and offers; the state is settled.
-    #[inline]
+    #[inline(always)]
     fn offer(&mut self, arm: Option<Key>) -> Result<(), Refusal> {
-        let value = self.value.expect("the value is set before the first step").pointer;
         self.link().ledger().assert_unused();
         // SAFETY: this is the lender, which has seen that the state is settled.
-        unsafe { self.channel.publish(value) };
+        unsafe { self.channel.publish(self.value.pointer) };
         let wake = if M::EXCLUSIVE { Wake::One } else { Wake::All };
         // Before the step: if the borrower's waker panics, this unwinds with the offer up.
         self.phase = Phase::Offered;
@@ -184,10 +187,20 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> Loan<'l, T, M, N, K> {
         Ok(())
     }
 
+    /// The loan was taken and has been returned, and the lender was told so: the usual end, by one comparison.
+    #[inline(always)]
+    fn is_back(&self) -> bool {
+        let is_back = self.link().look().is_back();
+        if is_back {
+            self.link().ledger().assert_unused();
+        }
+        is_back
+    }
+
     /// Stops offering. How the loan ends is then known, or will be when the guards are back.
     fn withdraw(&mut self) {
         match self.phase {
-            Phase::Start => self.phase = Phase::Refused(Refusal::Withdrawn),
+            Phase::Start | Phase::Behind => self.phase = Phase::Refused(Refusal::Withdrawn),
             Phase::Offered => {
                 self.seen = self.link().withdraw();
                 self.phase = match self.ending(self.seen) {
@@ -205,26 +218,19 @@ impl<T: ?Sized, M: Mutability, N: Notifier, K: Kind> Wait for Loan<'_, T, M, N, 
     type Output = Result<(), Refusal>;
 
     fn started(&self) -> bool {
-        // It may wait for an older loan before it starts, or find that nobody asks for it.
-        self.phase != Phase::Start || self.armed() || K::TERMS == Terms::OnRequest
+        // It may find that nobody asks for it.
+        self.phase != Phase::Start || K::TERMS == Terms::OnRequest
     }
 
-    #[inline]
     fn look(&mut self) -> Poll<Self::Output> {
         self.seen = self.link().look();
-        // The usual end, by one comparison.
-        if self.phase == Phase::Offered && self.seen.is_back() {
-            self.link().ledger().assert_unused();
-            self.phase = Phase::Told;
-            return Poll::Ready(Ok(()));
-        }
         self.end()
     }
 
-    #[inline]
     fn act(&mut self, arm: Option<Key>) -> Poll<Self::Output> {
         match (self.phase, arm) {
             (Phase::Start, _) => return self.start(arm),
+            (Phase::Behind, _) => return self.start_behind(arm),
             (_, Some(key)) => self.arm(key, |loan, state| loan.ending(state).is_ready()),
             (_, None) => self.seen = self.link().look(),
         }
@@ -288,12 +294,13 @@ pub(crate) struct Lending<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience
 
 impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending<'l, T, M, N, H, K> {
     #[inline]
-    pub(crate) fn new(channel: Handle<'l, T, M, N>, seat: &'l mut N::Seat, value: Option<NonNull<T>>) -> Self {
+    pub(crate) fn new(channel: Handle<'l, T, M, N>, seat: &'l mut N::Seat, value: NonNull<T>) -> Self {
+        let seen = end_forgotten_wait(channel.link(), seat);
         let loan = Loan {
             channel,
-            value: value.map(Lent::new),
-            phase: Phase::Start,
-            seen: end_forgotten_wait(channel.link(), seat),
+            value: Lent::new(value),
+            phase: if seen.is_settled() { Phase::Start } else { Phase::Behind },
+            seen,
             kind: PhantomData,
         };
         Self {
@@ -304,7 +311,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn project(self: Pin<&mut Self>) -> (&mut Loan<'l, T, M, N, K>, Place<'_, N>) {
         // SAFETY: of the fields only the waiter is pinned, and it is not moved.
         let this = unsafe { self.get_unchecked_mut() };
@@ -323,24 +330,51 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending
         self.loan.phase == Phase::Told
     }
 
-    #[cfg(feature = "alloc")]
-    pub(crate) fn with_value(mut self, value: NonNull<T>) -> Self {
-        self.loan.value = Some(Lent::new(value));
-        self
-    }
-
-    pub(crate) fn has_value(&self) -> bool {
-        self.loan.value.is_some()
-    }
-
-    /// Says what is lent, where that has no address before the first poll.
-    pub(crate) fn set_value(self: Pin<&mut Self>, value: NonNull<T>) {
-        self.project().0.value = Some(Lent::new(value));
+    /// Says what is lent, if it is not offered yet: for a value that has no address before the first poll.
+    #[inline(always)]
+    pub(crate) fn set_value(self: Pin<&mut Self>, value: impl FnOnce() -> NonNull<T>) {
+        let (loan, _) = self.project();
+        if matches!(loan.phase, Phase::Start | Phase::Behind) {
+            loan.value = Lent::new(value());
+        }
     }
 
     /// One poll of the future called `name`.
-    #[inline]
-    pub(crate) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, name: &str) -> Poll<Result<(), Refusal>>
+    #[inline(always)]
+    pub(crate) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, name: &str) -> Poll<Result<(), Refusal>>
+    where
+        N: AsyncNotifier,
+    {
+        // The two polls that a usual loan needs, without a detour.
+        match self.loan.phase {
+            Phase::Start if K::TERMS == Terms::Plain => {
+                let (loan, mut place) = self.as_mut().project();
+                let key = place.register(cx.waker());
+                match loan.offer(Some(key)) {
+                    Ok(()) => Poll::Pending,
+                    Err(why) => self.refused(why),
+                }
+            }
+            Phase::Offered if self.loan.is_back() => {
+                let (loan, mut place) = self.project();
+                loan.phase = Phase::Told;
+                place.deregister(true);
+                Poll::Ready(Ok(()))
+            }
+            _ => self.poll_unusual(cx.waker(), name),
+        }
+    }
+
+    #[cold]
+    fn refused(self: Pin<&mut Self>, why: Refusal) -> Poll<Result<(), Refusal>> {
+        let (loan, mut place) = self.project();
+        let refused = loan.refused(why);
+        place.deregister(false);
+        refused
+    }
+
+    #[inline(never)]
+    fn poll_unusual(self: Pin<&mut Self>, waker: &Waker, name: &str) -> Poll<Result<(), Refusal>>
     where
         N: AsyncNotifier,
     {
@@ -348,7 +382,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending
         if loan.phase == Phase::Told {
             polled_after_completion(name);
         }
-        place.poll(loan, cx.waker())
+        place.poll(loan, waker)
     }
 
     pub(crate) fn block(self: Pin<&mut Self>, deadline: Deadline) -> Option<Result<(), Refusal>> {

@@ -74,7 +74,7 @@ const GUARD: usize = 1 << (FLAGS + COUNT);
 /// The most borrowers, and so requests, that a channel can have.
 const MAX_BORROWERS: usize = GUARD / REQUEST - 1;
 /// The most guards: half of what fits, so that threads that overflow together abort before it wraps.
-const MAX_GUARDS: usize = (usize::MAX / GUARD) / 2;
+const MAX_GUARDS: usize = usize::MAX / GUARD / 2 + 1;
 
 const GUARDS: usize = usize::MAX / GUARD * GUARD;
 const TERMS: usize = OPEN | ON_REQUEST;
@@ -177,6 +177,17 @@ impl State {
         self.has(OFFER) && !(exclusive && self.guards() > 0)
     }
 
+    /// A borrower that waits may make a guard, and was told so: what it usually finds, by one comparison.
+    const fn is_granted(self, exclusive: bool) -> bool {
+        let others = if exclusive { GUARDS } else { MAX_GUARDS * GUARD };
+        self.0 & (OFFER | BORROWER_WAITING | others) == OFFER
+    }
+
+    /// Nothing is on offer, and nobody is to be told of a request: what a borrower usually finds, by one comparison.
+    pub(crate) const fn is_quiet(self) -> bool {
+        self.0 & (OFFER | WATCHING | LENDER_GONE) == 0
+    }
+
     /// Says "the lender waits".
     const fn lender_armed(self, key: Key, what: Awaits) -> Self {
         let what = match what {
@@ -265,27 +276,19 @@ impl State {
     /// |---|---|---|---|
     /// | before, not available | n | 0 | any |
     /// | after | n+1 unless its own was counted | armed if it has a key | `WATCHING`: 0, claimed; else same |
-    #[inline]
-    fn requested(self, counted: bool, arm: Option<Key>) -> Self {
+    #[inline(always)]
+    const fn requested(self, counted: bool, arm: Option<Key>) -> Self {
         let mut next = self;
         if !counted {
-            next = next.announced();
+            next.0 += REQUEST;
+            if next.has(WATCHING) {
+                next = next.lender_claimed();
+            }
         }
         match arm {
             Some(key) => next.borrower_armed(key),
             None => next,
         }
-    }
-
-    /// One request more, for which the lender may be watching.
-    #[inline]
-    fn announced(self) -> Self {
-        #[cold]
-        const fn seen(state: State) -> State {
-            state.lender_claimed()
-        }
-        let next = Self(self.0 + REQUEST);
-        if self.has(WATCHING) { seen(next) } else { next }
     }
 
     /// | before | requests | `OFFER` | lender's bits |
@@ -681,10 +684,24 @@ impl<N: Notifier> Link<N> {
 
     // ----- the borrowers -----------------------------------------------------------------------------------
 
+    /// Takes what was offered to a borrower that waits and has been told so, as it usually is; false if it is not so.
+    #[inline(always)]
+    pub(crate) fn take_granted(&self, exclusive: bool) -> bool {
+        let state = self.look();
+        state.is_granted(exclusive) && self.step(state, state.taken(true)).is_ok()
+    }
+
+    /// Waits for an offer, as a borrower that does not wait yet usually has to; false if it is not so.
+    #[inline(always)]
+    pub(crate) fn request(&self, key: Key) -> bool {
+        let state = self.look();
+        let arm = if N::MANY { None } else { Some(key) };
+        state.is_quiet() && self.step(state, state.requested(false, arm)).is_ok()
+    }
+
     /// Takes what is offered; else, without a request, says how it is. See [`State::taken`].
     ///
     /// `counted` is whether the borrower's request is, and is kept right.
-    #[inline]
     pub(crate) fn take(&self, counted: &mut bool, exclusive: bool) -> Asked {
         let mut state = self.look();
         loop {
@@ -705,7 +722,6 @@ impl<N: Notifier> Link<N> {
     /// Takes what is offered, else waits for it: see [`State::taken`] and [`State::requested`].
     ///
     /// `counted` is whether the borrower's request is, and is kept right.
-    #[inline]
     pub(crate) fn ask(&self, counted: &mut bool, arm: Option<Key>, exclusive: bool) -> Asked {
         let arm = arm.filter(|_| !N::MANY);
         let mut outcome = Asked::Waits { armed: false };

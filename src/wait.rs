@@ -55,8 +55,8 @@ pub(crate) struct Place<'p, N: Notifier> {
 }
 
 impl<N: Notifier> Place<'_, N> {
-    #[inline]
-    fn register(&mut self, waker: &Waker) -> Key
+    #[inline(always)]
+    pub(crate) fn register(&mut self, waker: &Waker) -> Key
     where
         N: AsyncNotifier,
     {
@@ -82,8 +82,14 @@ impl<N: Notifier> Place<'_, N> {
         unsafe { self.notifier.is_registered(self.seat, self.waiter.as_ref(), waker) }
     }
 
+    /// Ends the registration, if there is one.
+    #[inline(always)]
+    pub(crate) fn deregister(&mut self, notified: bool) {
+        // SAFETY: as in `register`; `notified` is what the state says.
+        unsafe { self.notifier.deregister(self.seat, notified) };
+    }
+
     /// The last thing at the end of each wait.
-    #[inline]
     fn finish<W: Wait>(&mut self, wait: &mut W, output: W::Output, notified: bool) -> Poll<W::Output> {
         /// If a waker panics in its drop, nobody gets the output.
         struct Undo<'w, W: Wait>(&'w mut W);
@@ -93,14 +99,12 @@ impl<N: Notifier> Place<'_, N> {
             }
         }
         let undo = Undo(wait);
-        // SAFETY: as in `register`; `notified` is what the state says.
-        unsafe { self.notifier.deregister(self.seat, notified) };
+        self.deregister(notified);
         core::mem::forget(undo);
         Poll::Ready(output)
     }
 
     /// Looks, and is done with waiting if that is the end.
-    #[inline]
     pub(crate) fn look<W: Wait>(&mut self, wait: &mut W) -> Poll<W::Output> {
         match wait.look() {
             Poll::Ready(output) => {
@@ -112,8 +116,7 @@ impl<N: Notifier> Place<'_, N> {
     }
 
     /// Acts, and is done with waiting if that is the end.
-    #[inline]
-    fn act<W: Wait>(&mut self, wait: &mut W, arm: Option<Key>) -> Poll<W::Output> {
+    pub(crate) fn act<W: Wait>(&mut self, wait: &mut W, arm: Option<Key>) -> Poll<W::Output> {
         match wait.act(arm) {
             // It was not armed. Without a key there is no registration, and so none to take back.
             Poll::Ready(output) => self.finish(wait, output, arm.is_none()),
@@ -122,7 +125,6 @@ impl<N: Notifier> Place<'_, N> {
     }
 
     /// One poll of a future: looks, then registers and acts.
-    #[inline]
     pub(crate) fn poll<W: Wait>(&mut self, wait: &mut W, waker: &Waker) -> Poll<W::Output>
     where
         N: AsyncNotifier,
@@ -224,8 +226,7 @@ impl<N: Notifier> Place<'_, N> {
     #[cold]
     pub(crate) fn leave<W: Wait>(&mut self, wait: &mut W) {
         let notified = !(wait.armed() && wait.disarm());
-        // SAFETY: as in `register`.
-        unsafe { self.notifier.deregister(self.seat, notified) };
+        self.deregister(notified);
     }
 }
 

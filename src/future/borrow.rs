@@ -76,9 +76,7 @@ impl<'b, T: ?Sized, M: Mutability, N: AsyncNotifier> Future for Borrow<'b, T, M,
         }
         // SAFETY: the waiter is pinned with the future.
         let waiter = unsafe { Pin::new_unchecked(&mut this.waiter) };
-        let taken = this
-            .desk
-            .with(this.channel, waiter, |place, ask| place.poll(ask, cx.waker()));
+        let taken = this.desk.poll(this.channel, waiter, cx.waker());
         taken.map(|taken| {
             this.done = true;
             // SAFETY: it was taken just now.

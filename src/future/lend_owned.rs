@@ -86,13 +86,9 @@ impl<T, M: Mutability, N: AsyncNotifier> Future for LendOwned<'_, T, M, N> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let place = self.value.value.get();
-        if !self.lending.has_value() {
-            // SAFETY: nobody else has a pointer to the value before the first offer.
-            if let Some(value) = unsafe { &mut *place } {
-                let value = NonNull::from(value);
-                self.as_mut().lending().set_value(value);
-            }
-        }
+        // SAFETY: nobody else has a pointer to the value before it is offered.
+        let address = || NonNull::from(unsafe { (*place).as_mut() }.expect("it is not given back yet"));
+        self.as_mut().lending().set_value(address);
         self.as_mut().lending().poll(cx, "LendOwned").map(|outcome| {
             // SAFETY: the loan is over, so no guard is left.
             let value = unsafe { (*place).take() };

@@ -17,13 +17,17 @@
 //!
 //! # The race that looks frightening
 //!
-//! The notifier has claimed the registration in cell 0 and is about to read that cell. Meanwhile the waiter is polled
+//! The notifier has claimed the registration in the first cell and is about to read that. Meanwhile the waiter is polled
 //! by chance, sees that the loan has ended, begins the next one with another waker, and must register that. Were
 //! there one cell, it would have to wait for the notifier, which may be further down on its own stack, in a waker
-//! that polls. Here it finds cell 0 busy, and writes to cell 1. That one is free: the registration before in cell 1 was
-//! claimed by the same, single, other side, which had done with it before it claimed the one in cell 0, which the
-//! waiter has seen. Where there are many notifiers, as for the lender of many borrowers, that does not hold: there the
-//! slot has a single cell, and if that is busy the waiter has to wait somewhere else.
+//! that polls. Here it finds the first cell busy, and writes to the second one.
+//!
+//! That one is free. Whoever claimed the last registration in it did so before the one in the first cell was claimed, and
+//! is the same, single, other side: it had done with the second cell before it claimed the first. The waiter has
+//! seen that claim, and each claim is a release of all that the other side did before it.
+//!
+//! Where there are many notifiers, as for the lender of many borrowers, that does not hold: there the slot has a single
+//! cell, and if that is busy the waiter has to wait somewhere else.
 
 use core::fmt;
 use core::task::Waker;
@@ -58,6 +62,9 @@ pub struct SlotSeat {
     cell: Key,
 }
 
+const FIRST: Key = Key(false);
+const SECOND: Key = Key(true);
+
 pub(super) struct Slot<W, const CELLS: usize> {
     cells: [UnsafeCell<Option<W>>; CELLS],
     busy: [AtomicBool; CELLS],
@@ -89,53 +96,36 @@ impl<W: Target> Slot<W, 2> {
     }
 }
 
-/// Runs the same with either cell, by a branch: that the processor predicts, but for an index that is computed from the
-/// state it waits.
-macro_rules! with_cell {
-    ($key:expr => $cell:ident, $body:block) => {
-        if $key.0 {
-            let $cell = Key(true);
-            $body
-        } else {
-            let $cell = Key(false);
-            $body
-        }
-    };
-}
-
 impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
     /// None if the slot has a single cell, and that is busy.
     ///
     /// # Safety
     /// As for [`AsyncNotifier::register`](super::AsyncNotifier::register); with two cells also that notifications do not
     /// overlap.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn register(&self, seat: &mut SlotSeat, target: &W) -> Option<Key> {
-        // Ordering: acquire, pairs with the release of `Done::drop`: the notifier reads the cell no more. Of the other
-        // cell that is known by the claim of the last one, which the waiter has acquired (`Link::look` and its like).
-        if self.busy(seat.cell).load(Ordering::Acquire) {
-            seat.cell = Self::other(seat.cell)?;
+        let cell = if self.is_busy(FIRST) { Self::second()? } else { FIRST };
+        if cell != FIRST || !self.holds(FIRST, target) {
+            // SAFETY: the first cell is not busy; or else it was claimed, and the second one is not, see above.
+            unsafe { self.put(cell, target) };
         }
-        with_cell!(seat.cell => cell, {
-            if !self.holds(cell, target) {
-                // SAFETY: the cell is not busy, so it is the waiter's.
-                unsafe { self.replace(cell, target) };
-            }
-            // Ordering: relaxed, whoever claims the registration has acquired it by the state, and stores later.
-            self.busy(cell).store(true, Ordering::Relaxed);
-            Some(cell)
-        })
+        self.set_busy(cell, true);
+        seat.cell = cell;
+        Some(cell)
     }
 
     #[cold]
-    fn other(cell: Key) -> Option<Key> {
-        (CELLS == 2).then_some(Key(!cell.0))
+    fn second() -> Option<Key> {
+        (CELLS == 2).then_some(SECOND)
     }
 
     /// # Safety
     /// This is the waiter, and the cell is not busy.
     #[cold]
-    unsafe fn replace(&self, cell: Key, target: &W) {
+    unsafe fn put(&self, cell: Key, target: &W) {
+        if self.holds(cell, target) {
+            return;
+        }
         // Foreign code, which may panic or come back here: before and after the change, never within it.
         let new = target.clone();
         // SAFETY: nobody else uses the cell.
@@ -151,55 +141,90 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
 
     /// # Safety
     /// As for [`Notifier::deregister`](super::Notifier::deregister).
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn deregister(&self, seat: &SlotSeat, notified: bool) {
         if !notified {
-            // Ordering: relaxed, nobody claimed it, and nobody but the waiter looks at the flag.
-            self.busy(seat.cell).store(false, Ordering::Relaxed);
+            self.set_busy(seat.cell, false);
         }
     }
 
     /// # Safety
     /// As for [`Notifier::notify`](super::Notifier::notify): a registration of that key was claimed.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn notify(&self, notice: Notice) {
+        // Not by an index that is computed from the state: for that the processor would wait, but a branch it predicts.
+        if notice.key == FIRST {
+            // SAFETY: the same promise.
+            unsafe { self.wake(FIRST) }
+        } else {
+            // SAFETY: the same promise.
+            unsafe { self.wake_second() }
+        }
+    }
+
+    /// # Safety
+    /// The registration in the second cell was claimed.
+    #[cold]
+    unsafe fn wake_second(&self) {
+        // SAFETY: the same promise.
+        unsafe { self.wake(SECOND) }
+    }
+
+    /// # Safety
+    /// The registration in the cell was claimed.
+    #[inline(always)]
+    unsafe fn wake(&self, cell: Key) {
         /// Also if the waker panics.
         struct Done<'a>(&'a AtomicBool);
         impl Drop for Done<'_> {
             #[inline(always)]
             fn drop(&mut self) {
-                // Ordering: release, pairs with the acquire of `register`: the cell was read before.
+                // Ordering: release, pairs with the acquire of `is_busy`: the cell was read before.
                 self.0.store(false, Ordering::Release);
             }
         }
-        with_cell!(notice.key => key, {
-            let _done = Done(self.busy(key));
-            self.cell(key).with(|cell| {
-                // SAFETY: the registration was claimed; the waiter does not write the cell while that is busy.
-                if let Some(target) = unsafe { &*cell } {
-                    target.wake_by_ref();
-                }
-            });
-        })
+        let _done = Done(&self.busy[index::<CELLS>(cell)]);
+        self.cell(cell).with(|cell| {
+            // SAFETY: the waiter does not write the cell while it is busy.
+            if let Some(target) = unsafe { &*cell } {
+                target.wake_by_ref();
+            }
+        });
     }
 
     #[inline(always)]
-    fn cell(&self, key: Key) -> &UnsafeCell<Option<W>> {
-        &self.cells[usize::from(key.0) % CELLS]
-    }
-
-    #[inline(always)]
-    fn busy(&self, key: Key) -> &AtomicBool {
-        &self.busy[usize::from(key.0) % CELLS]
+    fn cell(&self, cell: Key) -> &UnsafeCell<Option<W>> {
+        &self.cells[index::<CELLS>(cell)]
     }
 
     /// Called by the waiter only.
-    #[inline]
-    fn holds(&self, key: Key, target: &W) -> bool {
+    #[inline(always)]
+    fn is_busy(&self, cell: Key) -> bool {
+        // Ordering: acquire, pairs with the release of `Done::drop`: the notifier reads the cell no more.
+        self.busy[index::<CELLS>(cell)].load(Ordering::Acquire)
+    }
+
+    /// Called by the waiter only.
+    #[inline(always)]
+    fn set_busy(&self, cell: Key, busy: bool) {
+        // Ordering: relaxed. If set, it is cleared by whoever claims the registration, which the state publishes; if
+        // cleared, nobody claimed it, and none but the waiter looks.
+        self.busy[index::<CELLS>(cell)].store(busy, Ordering::Relaxed);
+    }
+
+    /// Called by the waiter only.
+    #[inline(always)]
+    fn holds(&self, cell: Key, target: &W) -> bool {
         // SAFETY: only the waiter writes cells, and this is the waiter.
-        self.cell(key)
+        self.cell(cell)
             .with(|cell| unsafe { (*cell).as_ref() }.is_some_and(|held| held.is_same(target)))
     }
+}
+
+/// Where in a slot of so many cells that one is.
+#[inline(always)]
+const fn index<const CELLS: usize>(cell: Key) -> usize {
+    if CELLS == 1 { 0 } else { cell.0 as usize }
 }
 
 impl<W, const CELLS: usize> fmt::Debug for Slot<W, CELLS> {

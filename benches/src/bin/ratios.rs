@@ -1,7 +1,7 @@
 //! How many times as long as this crate each peer takes: measured in turn, ours, peer, ours, peer, in short runs, for
 //! on a machine that others use only what was measured at the same time can be compared.
 //!
-//! `ratios [--json FILE] [--pairs N] [GROUP-PREFIX...]`
+//! `ratios [--json FILE] [--pairs N] [--against ENTRANT]... [GROUP-PREFIX...]`
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -22,9 +22,11 @@ fn main() {
     let mut json = String::new();
     let mut missed = 0;
     for group in groups().iter().filter(|group| options.is_wanted(&group.name)) {
-        let results = measure(group, options.pairs);
+        let results = measure(group, &options);
         print(group, &results);
-        missed += judge(group, &results);
+        if options.against.is_empty() {
+            missed += judge(group, &results);
+        }
         for result in &results {
             result.write_json(&group.name, &mut json);
         }
@@ -41,6 +43,8 @@ fn main() {
 struct Options {
     json: Option<String>,
     pairs: usize,
+    /// Parts of the names of those to compare with; if there are none, all.
+    against: Vec<String>,
     prefixes: Vec<String>,
 }
 
@@ -49,6 +53,7 @@ impl Options {
         let mut options = Self {
             json: None,
             pairs: 25,
+            against: Vec::new(),
             prefixes: Vec::new(),
         };
         let mut arguments = std::env::args().skip(1);
@@ -56,11 +61,16 @@ impl Options {
             let mut value = || arguments.next().expect("the option has a value");
             match argument.as_str() {
                 "--json" => options.json = Some(value()),
+                "--against" => options.against.push(value()),
                 "--pairs" => options.pairs = value().parse().expect("a number"),
                 _ => options.prefixes.push(argument),
             }
         }
         options
+    }
+
+    fn is_against(&self, entrant: &str) -> bool {
+        self.against.is_empty() || self.against.iter().any(|part| entrant.contains(part))
     }
 
     fn is_wanted(&self, group: &str) -> bool {
@@ -132,16 +142,16 @@ fn nanoseconds(run: Run, rounds: u64) -> f64 {
     run(rounds).as_nanos() as f64 / rounds as f64
 }
 
-fn measure(group: &Group, pairs: usize) -> Vec<Outcome> {
+fn measure(group: &Group, options: &Options) -> Vec<Outcome> {
     let is_ours = |entrant: &&Entrant| entrant.role == Role::Ours;
     let ours = group.entrants.iter().find(is_ours).expect("we take part");
     let one_thread = ["round_trip", "many"]
         .iter()
         .any(|prefix| group.name.starts_with(prefix));
     let (length, pairs) = if one_thread {
-        (RUN, pairs)
+        (RUN, options.pairs)
     } else {
-        (SHORT_RUN, MORE_PAIRS * pairs)
+        (SHORT_RUN, MORE_PAIRS * options.pairs)
     };
     let our_rounds = rounds(ours.run, length);
     let outcome = |entrant: &Entrant| {
@@ -159,7 +169,8 @@ fn measure(group: &Group, pairs: usize) -> Vec<Outcome> {
             ratio: Quartiles::of(ratios),
         }
     };
-    group.entrants.iter().map(outcome).collect()
+    let is_wanted = |entrant: &&Entrant| options.is_against(entrant.name);
+    group.entrants.iter().filter(is_wanted).map(outcome).collect()
 }
 
 fn print(group: &Group, outcomes: &[Outcome]) {
