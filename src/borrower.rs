@@ -298,7 +298,7 @@ impl<N: Notifier> Desk<N> {
             link,
             exclusive: M::EXCLUSIVE,
             asked: &mut self.asked,
-            state: Asked::Waits { armed: false },
+            state: Asked::Waits { armed: None },
         };
         f(&mut place, &mut ask)
     }
@@ -325,7 +325,8 @@ impl<N: Notifier> Desk<N> {
             // SAFETY: `Link` keeps the promises about notifications; it is not registered, for it has not asked. The waiter
             // is pinned, and is deregistered before it is dropped.
             let key = unsafe { link.borrower().register(&mut self.seat, waiter.as_mut(), waker) };
-            if link.request(key) {
+            // The usual one is a constant from here on; of one among many nobody asks.
+            if (N::MANY || key == Key::default()) && link.request(Key::default()) {
                 self.asked = true;
                 return Poll::Pending;
             }
@@ -346,7 +347,7 @@ impl<N: Notifier> Desk<N> {
         }
         let undo = Undo(link);
         // SAFETY: it was notified, as the state says; it is this half's own seat.
-        unsafe { link.borrower().deregister(&mut self.seat, true) };
+        unsafe { link.borrower().deregister(&mut self.seat, None) };
         core::mem::forget(undo);
         Poll::Ready(Ok(()))
     }
@@ -403,7 +404,7 @@ impl<N: Notifier> Desk<N> {
     pub(crate) fn cancel<T: ?Sized, M: Mutability>(&mut self, channel: Handle<'_, T, M, N>) {
         let link = channel.link();
         let asked = core::mem::take(&mut self.asked);
-        let notified = !(asked && link.disarm_borrower());
+        let unclaimed = if asked { link.disarm_borrower() } else { None };
         /// Also if the waker that is dropped with the registration panics.
         struct GiveUp<'l, N: Notifier>(&'l Link<N>, bool);
         impl<N: Notifier> Drop for GiveUp<'_, N> {
@@ -414,8 +415,8 @@ impl<N: Notifier> Desk<N> {
         let _give_up = asked.then(|| GiveUp(link, M::EXCLUSIVE));
         // The registration goes first: a wake that comes after it goes to another borrower, and one that came
         // before is passed on by `give_up`.
-        // SAFETY: `notified` is what the state says; it is this half's own seat.
-        unsafe { link.borrower().deregister(&mut self.seat, notified) };
+        // SAFETY: `unclaimed` is what the state says; it is this half's own seat.
+        unsafe { link.borrower().deregister(&mut self.seat, unclaimed) };
     }
 }
 
@@ -465,23 +466,30 @@ impl<N: Notifier> Wait for Ask<'_, N> {
         }
     }
 
-    fn armed(&self) -> bool {
-        matches!(self.state, Asked::Waits { armed: true })
+    fn armed(&self) -> Option<Key> {
+        match self.state {
+            Asked::Waits { armed } => armed,
+            _ => None,
+        }
     }
 
-    fn may_be_registered(&self) -> bool {
-        self.armed() || N::MANY && *self.asked
+    fn may_be_registered(&self) -> Option<Key> {
+        if N::MANY {
+            self.asked.then(Key::default)
+        } else {
+            self.armed()
+        }
     }
 
-    fn disarm(&mut self) -> bool {
+    fn disarm(&mut self) -> Option<Key> {
         self.link.disarm_borrower()
     }
 
-    fn unclaimed(&mut self) -> bool {
-        matches!(
-            self.state,
-            Asked::Taken { unclaimed: true } | Asked::Gone { unclaimed: true }
-        )
+    fn unclaimed(&mut self) -> Option<Key> {
+        match self.state {
+            Asked::Taken { unclaimed } | Asked::Gone { unclaimed } => unclaimed,
+            Asked::Waits { .. } => None,
+        }
     }
 }
 

@@ -99,7 +99,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     }
 
     /// A loan that has not begun.
-    #[inline]
+    #[inline(always)]
     fn lending<H: Patience<N>, K: Kind>(&mut self, value: NonNull<T>) -> Lending<'_, T, M, N, H, K> {
         Lending::new(self.channel, &mut self.seat, value)
     }

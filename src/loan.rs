@@ -58,13 +58,11 @@ enum Phase {
     Told,
 }
 
-/// The loan itself: its pointer and its steps.
+/// The loan itself: what is lent, where, and how far that is.
 struct Loan<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> {
     channel: Handle<'l, T, M, N>,
     value: Lent<T, M>,
     phase: Phase,
-    /// The state, as last seen.
-    seen: State,
     kind: PhantomData<K>,
 }
 
@@ -73,12 +71,35 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> Loan<'l, T, M, N, K> {
         self.channel.link()
     }
 
-    /// How the loan ends, given the state.
-    #[inline]
-    fn ending(&self, state: State) -> Poll<Result<(), Refusal>> {
-        if self.phase == Phase::Offered && K::TERMS != Terms::Open && state.guards() > 0 {
-            return Poll::Pending;
+    /// Publishes and offers. Nothing is in the way, and nothing can come in the way, for only the lender offers.
+    #[inline(always)]
+    fn offer(&mut self, arm: Option<Key>) -> Result<(), Refusal> {
+        self.link().ledger().assert_unused();
+        // SAFETY: this is the lender, which has seen that the state is settled.
+        unsafe { self.channel.publish(self.value.pointer) };
+        let wake = if M::EXCLUSIVE { Wake::One } else { Wake::All };
+        // Before the step: if the borrower's waker panics, this unwinds with the offer up.
+        self.phase = Phase::Offered;
+        self.link().offer(K::TERMS, arm, wake)
+    }
+
+    #[cold]
+    fn offer_unusual(&mut self, key: Key) -> Result<(), Refusal> {
+        self.offer(Some(key))
+    }
+
+    /// The loan was taken and has been returned, and the lender was told so: the usual end, by one comparison.
+    #[inline(always)]
+    fn is_back(&self) -> bool {
+        let is_back = self.link().look().is_back();
+        if is_back {
+            self.link().ledger().assert_unused();
         }
+        is_back
+    }
+
+    /// How the loan ends, given the state.
+    fn ending(&self, state: State) -> Poll<Result<(), Refusal>> {
         let refused = |why| {
             Poll::Ready(Err(if state.borrowers_gone() {
                 Refusal::Disconnected
@@ -104,106 +125,94 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> Loan<'l, T, M, N, K> {
         }
     }
 
+    /// For some steps that begin with a look at the state.
+    fn step(&mut self) -> Step<'_, 'l, T, M, N, K> {
+        let seen = self.link().look();
+        Step { loan: self, seen }
+    }
+}
+
+/// One step of a loan, or some, but for the usual ones: those [`Lending::poll`] makes by itself.
+struct Step<'s, 'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> {
+    loan: &'s mut Loan<'l, T, M, N, K>,
+    /// The state, as last seen.
+    seen: State,
+}
+
+impl<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> Step<'_, 'l, T, M, N, K> {
+    fn link(&self) -> &'l Link<N> {
+        self.loan.link()
+    }
+
+    fn see(&mut self) {
+        self.seen = self.link().look();
+    }
+
     /// Ends the loan if it has come to that.
-    #[inline]
     fn end(&mut self) -> Poll<Result<(), Refusal>> {
-        let ending = self.ending(self.seen);
-        if ending.is_pending() || (self.phase, K::TERMS) == (Phase::Offered, Terms::Open) {
+        let ending = self.loan.ending(self.seen);
+        if ending.is_pending() || (self.loan.phase, K::TERMS) == (Phase::Offered, Terms::Open) {
             return ending;
         }
-        if matches!(self.phase, Phase::Behind | Phase::Offered) && self.seen.is_offered() {
+        if matches!(self.loan.phase, Phase::Behind | Phase::Offered) && self.seen.is_offered() {
             // An offer that was forgotten; or this one, which nobody takes any more, for every borrower is gone.
             self.link().withdraw();
         }
         if ending == Poll::Ready(Ok(())) {
             self.link().ledger().assert_unused();
         }
-        self.phase = Phase::Told;
+        self.loan.phase = Phase::Told;
         ending
     }
 
-    /// Offers. Nothing is in the way, and nothing can come in the way, for only the lender offers.
+    /// Offers, once nothing is in the way.
     fn start(&mut self, arm: Option<Key>) -> Poll<Result<(), Refusal>> {
         // An open offer is not waited for, but closed.
         let arm = arm.filter(|_| K::TERMS != Terms::Open);
-        match self.offer(arm) {
-            Ok(()) if K::TERMS != Terms::Open => Poll::Pending,
-            Ok(()) => self.end(),
-            Err(why) => self.refused(why),
+        match self.loan.offer(arm) {
+            Ok(()) if K::TERMS != Terms::Open => return Poll::Pending,
+            Ok(()) => {}
+            Err(why) => self.loan.phase = Phase::Refused(why),
         }
-    }
-
-    #[cold]
-    fn refused(&mut self, why: Refusal) -> Poll<Result<(), Refusal>> {
-        self.phase = Phase::Refused(why);
+        self.see();
         self.end()
     }
 
     /// Offers once a forgotten loan is over: that is withdrawn, but its guards have to come back.
-    #[cold]
     fn start_behind(&mut self, arm: Option<Key>) -> Poll<Result<(), Refusal>> {
-        self.seen = self.link().look();
+        self.see();
         if self.seen.is_offered() {
             self.link().withdraw();
-            self.seen = self.link().look();
+            self.see();
         }
-        if !self.seen.is_settled() && self.await_guards(arm).is_pending() {
-            return self.end();
-        }
-        self.start(arm)
-    }
-
-    /// Waits for the guards of a forgotten loan.
-    fn await_guards(&mut self, arm: Option<Key>) -> Poll<()> {
-        if let Some(key) = arm {
+        if let Some(key) = arm
+            && !self.seen.is_settled()
+        {
             self.arm(key, |loan, state| state.is_settled() || loan.ending(state).is_ready());
         }
         if self.seen.is_settled() {
-            Poll::Ready(())
+            self.start(arm)
         } else {
-            Poll::Pending
+            self.end()
         }
     }
 
-    /// Says "the lender waits" unless it is `over`; as seen after that.
-    fn arm(&mut self, key: Key, over: impl Fn(&Self, State) -> bool) {
-        let what = match (self.phase, K::TERMS) {
+    /// Says "the lender waits" unless it is `over`.
+    fn arm(&mut self, key: Key, over: impl Fn(&Loan<'l, T, M, N, K>, State) -> bool) {
+        let what = match (self.loan.phase, K::TERMS) {
             (Phase::Behind, Terms::OnRequest) => Awaits::ReturnOrGivenUp,
             _ => Awaits::Return,
         };
-        self.seen = self.link().arm_lender(key, what, |state| !over(self, state));
-    }
-
-    /// Publishes and offers; the state is settled.
-    #[inline(always)]
-    fn offer(&mut self, arm: Option<Key>) -> Result<(), Refusal> {
-        self.link().ledger().assert_unused();
-        // SAFETY: this is the lender, which has seen that the state is settled.
-        unsafe { self.channel.publish(self.value.pointer) };
-        let wake = if M::EXCLUSIVE { Wake::One } else { Wake::All };
-        // Before the step: if the borrower's waker panics, this unwinds with the offer up.
-        self.phase = Phase::Offered;
-        self.seen = self.link().offer(K::TERMS, arm, wake)?;
-        Ok(())
-    }
-
-    /// The loan was taken and has been returned, and the lender was told so: the usual end, by one comparison.
-    #[inline(always)]
-    fn is_back(&self) -> bool {
-        let is_back = self.link().look().is_back();
-        if is_back {
-            self.link().ledger().assert_unused();
-        }
-        is_back
+        self.seen = self.link().arm_lender(key, what, |state| !over(self.loan, state));
     }
 
     /// Stops offering. How the loan ends is then known, or will be when the guards are back.
     fn withdraw(&mut self) {
-        match self.phase {
-            Phase::Start | Phase::Behind => self.phase = Phase::Refused(Refusal::Withdrawn),
+        match self.loan.phase {
+            Phase::Start | Phase::Behind => self.loan.phase = Phase::Refused(Refusal::Withdrawn),
             Phase::Offered => {
                 self.seen = self.link().withdraw();
-                self.phase = match self.ending(self.seen) {
+                self.loan.phase = match self.loan.ending(self.seen) {
                     Poll::Ready(Err(why)) => Phase::Refused(why),
                     _ if self.seen.is_offered() && self.seen.guards() == 0 => Phase::Refused(Refusal::Withdrawn),
                     _ => Phase::Taken,
@@ -214,39 +223,39 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> Loan<'l, T, M, N, K> {
     }
 }
 
-impl<T: ?Sized, M: Mutability, N: Notifier, K: Kind> Wait for Loan<'_, T, M, N, K> {
+impl<T: ?Sized, M: Mutability, N: Notifier, K: Kind> Wait for Step<'_, '_, T, M, N, K> {
     type Output = Result<(), Refusal>;
 
     fn started(&self) -> bool {
         // It may find that nobody asks for it.
-        self.phase != Phase::Start || K::TERMS == Terms::OnRequest
+        self.loan.phase != Phase::Start || K::TERMS == Terms::OnRequest
     }
 
     fn look(&mut self) -> Poll<Self::Output> {
-        self.seen = self.link().look();
+        self.see();
         self.end()
     }
 
     fn act(&mut self, arm: Option<Key>) -> Poll<Self::Output> {
-        match (self.phase, arm) {
+        match (self.loan.phase, arm) {
             (Phase::Start, _) => return self.start(arm),
             (Phase::Behind, _) => return self.start_behind(arm),
             (_, Some(key)) => self.arm(key, |loan, state| loan.ending(state).is_ready()),
-            (_, None) => self.seen = self.link().look(),
+            (_, None) => self.see(),
         }
         self.end()
     }
 
-    fn armed(&self) -> bool {
-        self.seen.lender_waits()
+    fn armed(&self) -> Option<Key> {
+        self.seen.lender_key()
     }
 
-    fn disarm(&mut self) -> bool {
+    fn disarm(&mut self) -> Option<Key> {
         self.link().disarm_lender()
     }
 
-    fn unclaimed(&mut self) -> bool {
-        self.armed() && self.disarm()
+    fn unclaimed(&mut self) -> Option<Key> {
+        self.armed().and_then(|_| self.disarm())
     }
 }
 
@@ -293,14 +302,18 @@ pub(crate) struct Lending<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience
 }
 
 impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending<'l, T, M, N, H, K> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(channel: Handle<'l, T, M, N>, seat: &'l mut N::Seat, value: NonNull<T>) -> Self {
-        let seen = end_forgotten_wait(channel.link(), seat);
+        let state = channel.link().look();
+        let phase = if state.is_idle() {
+            Phase::Start
+        } else {
+            begin_behind(channel.link(), seat)
+        };
         let loan = Loan {
             channel,
             value: Lent::new(value),
-            phase: if seen.is_settled() { Phase::Start } else { Phase::Behind },
-            seen,
+            phase,
             kind: PhantomData,
         };
         Self {
@@ -350,15 +363,21 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending
             Phase::Start if K::TERMS == Terms::Plain => {
                 let (loan, mut place) = self.as_mut().project();
                 let key = place.register(cx.waker());
-                match loan.offer(Some(key)) {
+                // The usual one is a constant from here on.
+                let offered = if key == Key::default() {
+                    loan.offer(Some(Key::default()))
+                } else {
+                    loan.offer_unusual(key)
+                };
+                match offered {
                     Ok(()) => Poll::Pending,
-                    Err(why) => self.refused(why),
+                    Err(why) => self.refused(why, key),
                 }
             }
             Phase::Offered if self.loan.is_back() => {
                 let (loan, mut place) = self.project();
                 loan.phase = Phase::Told;
-                place.deregister(true);
+                place.deregister(None);
                 Poll::Ready(Ok(()))
             }
             _ => self.poll_unusual(cx.waker(), name),
@@ -366,10 +385,11 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending
     }
 
     #[cold]
-    fn refused(self: Pin<&mut Self>, why: Refusal) -> Poll<Result<(), Refusal>> {
+    fn refused(self: Pin<&mut Self>, why: Refusal, key: Key) -> Poll<Result<(), Refusal>> {
         let (loan, mut place) = self.project();
-        let refused = loan.refused(why);
-        place.deregister(false);
+        loan.phase = Phase::Refused(why);
+        let refused = loan.step().end();
+        place.deregister(Some(key));
         refused
     }
 
@@ -382,16 +402,16 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending
         if loan.phase == Phase::Told {
             polled_after_completion(name);
         }
-        place.poll(loan, waker)
+        place.poll(&mut loan.step(), waker)
     }
 
     pub(crate) fn block(self: Pin<&mut Self>, deadline: Deadline) -> Option<Result<(), Refusal>> {
         let (loan, mut place) = self.project();
-        H::block(&mut place, loan, deadline)
+        H::block(&mut place, &mut loan.step(), deadline)
     }
 
     pub(crate) fn withdraw(self: Pin<&mut Self>) {
-        self.project().0.withdraw();
+        self.project().0.step().withdraw();
     }
 
     /// Takes the loan back at any price.
@@ -408,12 +428,13 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending
         }
 
         let (loan, mut place) = self.project();
-        loan.withdraw();
-        if loan.phase == Phase::Taken {
-            let _insist = Insist(loan.link());
-            H::block(&mut place, loan, Deadline::NEVER);
+        let mut step = loan.step();
+        step.withdraw();
+        if step.loan.phase == Phase::Taken {
+            let _insist = Insist(step.link());
+            H::block(&mut place, &mut step, Deadline::NEVER);
         } else {
-            place.leave(loan);
+            place.leave(&mut step);
         }
     }
 
@@ -431,7 +452,6 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending
             .link()
             .hand_over(Handle::<T, M, N>::free_published, channel.place());
         loan.phase = Phase::Told;
-        loan.seen = channel.link().look();
         is_out
     }
 
@@ -439,23 +459,28 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending
     #[cfg(feature = "alloc")]
     pub(crate) fn stop_waiting(self: Pin<&mut Self>) {
         let (loan, mut place) = self.project();
-        place.leave(loan);
+        place.leave(&mut loan.step());
     }
 }
 
-/// A future of the lender that was forgotten may have left it registered. Returns the state after that.
-#[inline]
-pub(crate) fn end_forgotten_wait<N: Notifier>(link: &Link<N>, seat: &mut N::Seat) -> State {
-    #[cold]
-    fn end<N: Notifier>(link: &Link<N>, seat: &mut N::Seat) -> State {
-        let notified = !link.disarm_lender();
-        // SAFETY: `notified` is what the state says; the seat is the lender's.
-        unsafe { link.lender().deregister(seat, notified) };
-        link.look()
+/// A loan begins after another one whose future was forgotten: that may be still on offer or out.
+#[cold]
+fn begin_behind<N: Notifier>(link: &Link<N>, seat: &mut N::Seat) -> Phase {
+    end_forgotten_wait(link, seat);
+    if link.look().is_settled() {
+        Phase::Start
+    } else {
+        Phase::Behind
     }
-    // Not a glance: if it was claimed, the next registration has to know that the notifier may be busy.
-    let state = link.look();
-    if state.lender_waits() { end(link, seat) } else { state }
+}
+
+/// A future of the lender that was forgotten may have left it registered.
+pub(crate) fn end_forgotten_wait<N: Notifier>(link: &Link<N>, seat: &mut N::Seat) {
+    if link.look().lender_key().is_some() {
+        let unclaimed = link.disarm_lender();
+        // SAFETY: `unclaimed` is what the state says; the seat is the lender's.
+        unsafe { link.lender().deregister(seat, unclaimed) };
+    }
 }
 
 impl<T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Drop for Lending<'_, T, M, N, H, K> {

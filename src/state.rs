@@ -114,12 +114,12 @@ pub(crate) enum Refusal {
 /// What became of a borrower's step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// It has a guard now. Whether its registration had not been notified until then.
-    Taken { unclaimed: bool },
+    /// It has a guard now. If its registration was not notified, nor will be, that is given.
+    Taken { unclaimed: Option<Key> },
     /// The lender is gone, and the request is not counted any more.
-    Gone { unclaimed: bool },
-    /// It has to wait.
-    Waits { armed: bool },
+    Gone { unclaimed: Option<Key> },
+    /// It has to wait. Which registration has not been notified, if any.
+    Waits { armed: Option<Key> },
 }
 
 // The pure half: what each transition makes of the word.
@@ -145,6 +145,11 @@ impl State {
         !self.has(OFFER) && self.guards() == 0
     }
 
+    /// Nothing is in the way of the lender: it is settled, and does not wait.
+    pub(crate) const fn is_idle(self) -> bool {
+        self.0 & (OFFER | LENDER_WAITING | GUARDS) == 0
+    }
+
     /// As after the usual return: nothing is up, out, or waited for by the lender.
     pub(crate) const fn is_back(self) -> bool {
         self.0 & (OFFER | TERMS | LENDER_WAITING | GUARDS) == 0
@@ -163,13 +168,22 @@ impl State {
         self.has(BORROWERS_GONE)
     }
 
-    /// The lender has a registration that nobody claimed.
-    pub(crate) const fn lender_waits(self) -> bool {
-        self.has(LENDER_WAITING)
+    /// The lender's registration that nobody has claimed.
+    pub(crate) const fn lender_key(self) -> Option<Key> {
+        if self.has(LENDER_WAITING) {
+            Some(Key(self.has(LENDER_KEY)))
+        } else {
+            None
+        }
     }
 
-    const fn borrower_waits(self) -> bool {
-        self.has(BORROWER_WAITING)
+    /// The borrower's registration that nobody has claimed.
+    const fn borrower_key(self) -> Option<Key> {
+        if self.has(BORROWER_WAITING) {
+            Some(Key(self.has(BORROWER_KEY)))
+        } else {
+            None
+        }
     }
 
     /// A borrower may make a guard: an exclusive offer is up for one, a shared one for everybody.
@@ -217,7 +231,7 @@ impl State {
     /// | after | 1 | as given | armed if it has a key | 0: claimed | same |
     ///
     /// Refused if every borrower is gone and, on request, if nobody waits.
-    #[inline]
+    #[inline(always)]
     fn offered(self, terms: Terms, arm: Option<Key>) -> Result<Self, Refusal> {
         debug_assert!(self.is_settled());
         if self.has(BORROWERS_GONE) {
@@ -346,24 +360,27 @@ impl State {
     }
 
     /// The lender's registration, where the step from `self` to `next` claimed it.
+    #[inline(always)]
     fn lender_notice(self, next: Self) -> Option<Notice> {
-        (self.lender_waits() && !next.lender_waits()).then(|| Notice {
-            wake: Wake::One,
-            key: Key(self.has(LENDER_KEY)),
-        })
+        let claimed = if next.has(LENDER_WAITING) {
+            None
+        } else {
+            self.lender_key()
+        };
+        claimed.map(|key| Notice { wake: Wake::One, key })
     }
 
     /// The borrowers that the lender wakes from `self`.
+    #[inline(always)]
     fn borrower_notice<N: Notifier>(self, wake: Wake) -> Option<Notice> {
-        let anybody = if N::MANY {
-            self.requests() > 0
+        let claimed = if !N::MANY {
+            self.borrower_key()
+        } else if self.requests() > 0 {
+            Some(Key::default())
         } else {
-            self.borrower_waits()
+            None
         };
-        anybody.then(|| Notice {
-            wake,
-            key: Key(self.has(BORROWER_KEY)),
-        })
+        claimed.map(|key| Notice { wake, key })
     }
 }
 
@@ -371,7 +388,7 @@ impl Asked {
     /// What the step that [did not have to wait](State::taken_or_gone) meant to the borrower.
     #[inline(always)]
     fn ended(before: State, exclusive: bool) -> Self {
-        let unclaimed = before.borrower_waits();
+        let unclaimed = before.borrower_key();
         if before.is_available(exclusive) {
             Self::Taken { unclaimed }
         } else {
@@ -588,15 +605,20 @@ impl<N: Notifier> Link<N> {
     }
 
     /// Publishes the pointer that the lender has written: see [`State::offered`].
-    #[inline]
-    pub(crate) fn offer(&self, terms: Terms, arm: Option<Key>, wake: Wake) -> Result<State, Refusal> {
+    #[inline(always)]
+    pub(crate) fn offer(&self, terms: Terms, arm: Option<Key>, wake: Wake) -> Result<(), Refusal> {
         // Should a notifier not run the transition, nothing is offered.
         let mut outcome = Err(Refusal::Withdrawn);
         let transition = || {
             let mut state = self.look();
             loop {
-                outcome = state.offered(terms, arm);
-                let next = outcome.ok()?;
+                let next = match state.offered(terms, arm) {
+                    Ok(next) => next,
+                    Err(why) => {
+                        outcome = Err(why);
+                        return None;
+                    }
+                };
                 // Ordering: release, the pointer and the value come before, for the borrower that takes it, and so
                 // does the lender's registration; acquire, for the borrower's registration that this claims. On
                 // failure acquire: a refused lender goes on as after `look`.
@@ -604,7 +626,10 @@ impl<N: Notifier> Link<N> {
                     .word
                     .compare_exchange_weak(state.0, next.0, Ordering::AcqRel, Ordering::Acquire)
                 {
-                    Ok(_) => return state.borrower_notice::<N>(wake),
+                    Ok(_) => {
+                        outcome = Ok(());
+                        return state.borrower_notice::<N>(wake);
+                    }
                     Err(now) => state = State(now),
                 }
             }
@@ -628,17 +653,17 @@ impl<N: Notifier> Link<N> {
         }
     }
 
-    /// Takes back "the lender waits": true if nobody had claimed it.
+    /// Takes back "the lender waits": the registration, if nobody had claimed it.
     ///
     /// | | lender's bits |
     /// |---|---|
     /// | before | any |
     /// | after | 0 |
-    pub(crate) fn disarm_lender(&self) -> bool {
+    pub(crate) fn disarm_lender(&self) -> Option<Key> {
         // Ordering: acquire, if it was claimed: as in `look`. Not release: there is nothing to publish. (Acquire not
         // weakened to Relaxed: it takes two cells that are still in use and a third registration, more than any model
         // gets to)
-        State(self.word.fetch_and(!LENDER_BITS, Ordering::Acquire)).lender_waits()
+        State(self.word.fetch_and(!LENDER_BITS, Ordering::Acquire)).lender_key()
     }
 
     /// Takes the offer down, and returns what was before: see [`State::withdrawn`].
@@ -706,7 +731,7 @@ impl<N: Notifier> Link<N> {
         let mut state = self.look();
         loop {
             let Some(next) = state.taken_or_gone(*counted, exclusive) else {
-                let armed = state.borrower_waits();
+                let armed = state.borrower_key();
                 return Asked::Waits { armed };
             };
             match self.step(state, next) {
@@ -724,7 +749,7 @@ impl<N: Notifier> Link<N> {
     /// `counted` is whether the borrower's request is, and is kept right.
     pub(crate) fn ask(&self, counted: &mut bool, arm: Option<Key>, exclusive: bool) -> Asked {
         let arm = arm.filter(|_| !N::MANY);
-        let mut outcome = Asked::Waits { armed: false };
+        let mut outcome = Asked::Waits { armed: None };
         let transition = || {
             let mut state = self.look();
             loop {
@@ -741,7 +766,7 @@ impl<N: Notifier> Link<N> {
                     }
                     Ok(()) => {
                         *counted = true;
-                        let armed = next.borrower_waits();
+                        let armed = next.borrower_key();
                         outcome = Asked::Waits { armed };
                         return state.lender_notice(next);
                     }
@@ -768,20 +793,20 @@ impl<N: Notifier> Link<N> {
             .map_err(State)
     }
 
-    /// Takes back "the borrower waits": true if the lender had not claimed it.
+    /// Takes back "the borrower waits": the registration, if the lender had not claimed it.
     ///
     /// | | borrower's bits |
     /// |---|---|
     /// | before | any |
     /// | after | 0 |
-    pub(crate) fn disarm_borrower(&self) -> bool {
+    pub(crate) fn disarm_borrower(&self) -> Option<Key> {
         if N::MANY {
-            return false;
+            return None;
         }
         // Ordering: acquire, if it was claimed: as in `look`. Not release: there is nothing to publish. (Acquire not
         // weakened to Relaxed: it takes two cells that are still in use and a third registration, more than any model
         // gets to)
-        State(self.word.fetch_and(!BORROWER_BITS, Ordering::Acquire)).borrower_waits()
+        State(self.word.fetch_and(!BORROWER_BITS, Ordering::Acquire)).borrower_key()
     }
 
     /// Takes a request back: see [`State::given_up`]. Passes on the wake that it may have had.

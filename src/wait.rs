@@ -32,19 +32,19 @@ pub(crate) trait Wait {
     /// The end was reached, but its output is lost to a panic.
     fn undo(&mut self) {}
 
-    /// Whether the last look or act left it armed. Always false of a borrower at a notifier of many waiters.
-    fn armed(&self) -> bool;
+    /// The registration that the last look or act left armed. Always none of a borrower at a notifier of many waiters.
+    fn armed(&self) -> Option<Key>;
 
-    /// Whether it may be registered: if it is armed, or if only the notifier knows.
-    fn may_be_registered(&self) -> bool {
+    /// The key of the registration that it may have: the one that is armed, or any if only the notifier knows.
+    fn may_be_registered(&self) -> Option<Key> {
         self.armed()
     }
 
-    /// Takes "I am waiting" back; true if nobody had claimed it.
-    fn disarm(&mut self) -> bool;
+    /// Takes "I am waiting" back; the registration if nobody had claimed it.
+    fn disarm(&mut self) -> Option<Key>;
 
-    /// After the end: whether the registration was over before anybody claimed it.
-    fn unclaimed(&mut self) -> bool;
+    /// After the end: the registration, if it was over before anybody claimed it.
+    fn unclaimed(&mut self) -> Option<Key>;
 }
 
 /// Where a call waits: a notifier, the half's seat there, and the call's own waiter.
@@ -74,23 +74,23 @@ impl<N: Notifier> Place<'_, N> {
     }
 
     #[inline]
-    fn is_registered(&self, waker: &Waker) -> bool
+    fn is_registered(&self, key: Key, waker: &Waker) -> bool
     where
         N: AsyncNotifier,
     {
         // SAFETY: as in `register`.
-        unsafe { self.notifier.is_registered(self.seat, self.waiter.as_ref(), waker) }
+        unsafe { self.notifier.is_registered(self.seat, self.waiter.as_ref(), key, waker) }
     }
 
     /// Ends the registration, if there is one.
     #[inline(always)]
-    pub(crate) fn deregister(&mut self, notified: bool) {
-        // SAFETY: as in `register`; `notified` is what the state says.
-        unsafe { self.notifier.deregister(self.seat, notified) };
+    pub(crate) fn deregister(&mut self, unclaimed: Option<Key>) {
+        // SAFETY: as in `register`; `unclaimed` is what the state says.
+        unsafe { self.notifier.deregister(self.seat, unclaimed) };
     }
 
     /// The last thing at the end of each wait.
-    fn finish<W: Wait>(&mut self, wait: &mut W, output: W::Output, notified: bool) -> Poll<W::Output> {
+    fn finish<W: Wait>(&mut self, wait: &mut W, output: W::Output, unclaimed: Option<Key>) -> Poll<W::Output> {
         /// If a waker panics in its drop, nobody gets the output.
         struct Undo<'w, W: Wait>(&'w mut W);
         impl<W: Wait> Drop for Undo<'_, W> {
@@ -99,7 +99,7 @@ impl<N: Notifier> Place<'_, N> {
             }
         }
         let undo = Undo(wait);
-        self.deregister(notified);
+        self.deregister(unclaimed);
         core::mem::forget(undo);
         Poll::Ready(output)
     }
@@ -108,8 +108,8 @@ impl<N: Notifier> Place<'_, N> {
     pub(crate) fn look<W: Wait>(&mut self, wait: &mut W) -> Poll<W::Output> {
         match wait.look() {
             Poll::Ready(output) => {
-                let notified = !wait.unclaimed();
-                self.finish(wait, output, notified)
+                let unclaimed = wait.unclaimed();
+                self.finish(wait, output, unclaimed)
             }
             Poll::Pending => Poll::Pending,
         }
@@ -118,8 +118,8 @@ impl<N: Notifier> Place<'_, N> {
     /// Acts, and is done with waiting if that is the end.
     pub(crate) fn act<W: Wait>(&mut self, wait: &mut W, arm: Option<Key>) -> Poll<W::Output> {
         match wait.act(arm) {
-            // It was not armed. Without a key there is no registration, and so none to take back.
-            Poll::Ready(output) => self.finish(wait, output, arm.is_none()),
+            // It was not armed.
+            Poll::Ready(output) => self.finish(wait, output, arm),
             Poll::Pending => Poll::Pending,
         }
     }
@@ -134,10 +134,12 @@ impl<N: Notifier> Place<'_, N> {
             if let Poll::Ready(output) = self.look(wait) {
                 return Poll::Ready(output);
             }
-            if wait.may_be_registered() && self.is_registered(waker) {
+            if let Some(key) = wait.may_be_registered()
+                && self.is_registered(key, waker)
+            {
                 return Poll::Pending;
             }
-            if wait.armed() {
+            if wait.armed().is_some() {
                 self.leave(wait);
             }
         }
@@ -195,7 +197,7 @@ impl<N: Notifier> Place<'_, N> {
             }
             // What woke it may be a notification of an earlier registration that came late, and a backend that keeps
             // one waker has then lost this one.
-            if wait.armed() {
+            if wait.armed().is_some() {
                 self.leave(wait);
             }
         }
@@ -207,7 +209,7 @@ impl<N: Notifier> Place<'_, N> {
         if let Poll::Ready(output) = self.look(wait) {
             return Poll::Ready(output);
         }
-        if wait.armed() {
+        if wait.armed().is_some() {
             self.leave(wait);
         }
         if let Poll::Ready(output) = self.act(wait, None) {
@@ -225,8 +227,8 @@ impl<N: Notifier> Place<'_, N> {
     /// Does not wait any more, though it is not at the end.
     #[cold]
     pub(crate) fn leave<W: Wait>(&mut self, wait: &mut W) {
-        let notified = !(wait.armed() && wait.disarm());
-        self.deregister(notified);
+        let unclaimed = wait.armed().and_then(|_| wait.disarm());
+        self.deregister(unclaimed);
     }
 }
 

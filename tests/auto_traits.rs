@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::sync::MutexGuard;
 
 use ref_channel::future::{Borrow, Lend, LendOwned, LendStatic, Requested, TryLend};
-use ref_channel::notifier::{AsyncNotifier, Deadline, Key, Notice, Notifier, QueueNode, SlotSeat, Wake, WakerQueue};
+use ref_channel::notifier::{AsyncNotifier, Deadline, Key, Notice, Notifier, QueueNode, Wake, WakerQueue};
 use ref_channel::{
     BorrowError, BorrowTimeoutError, Borrower, Channel, Exclusive, LendError, LendTimeoutError, Lender, Mutability,
     RefBorrower, RefChannel, RefGuard, RefLender, RefMutBorrower, RefMutChannel, RefMutGuard, RefMutLender, Shared,
@@ -339,7 +339,7 @@ mod fused {
 mod notifiers {
     use super::*;
 
-    both!(ref_channel::notifier::WakerSlot, WakerQueue, SlotSeat, QueueNode);
+    both!(ref_channel::notifier::WakerSlot, WakerQueue, QueueNode);
     both!(ref_channel::notifier::QueueSeat, Key, Wake, Notice, Deadline);
     #[cfg(feature = "atomic-waker")]
     both!(ref_channel::notifier::AtomicWaker);

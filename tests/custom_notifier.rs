@@ -253,8 +253,11 @@ impl<const ID: usize> Notifier for Checked<ID> {
         self.busy.store(false, Ordering::SeqCst);
     }
 
-    unsafe fn deregister(&self, seat: &mut bool, notified: bool) {
-        if std::mem::take(seat) && !notified {
+    unsafe fn deregister(&self, seat: &mut bool, unclaimed: Option<Key>) {
+        let registered = std::mem::take(seat);
+        if let Some(key) = unclaimed {
+            Self::check(key == Key(true), "the key of the registration that is taken back");
+            Self::check(registered, "deregistered as not notified, without a registration");
             self.close("deregistered as not notified, but it was");
         }
     }

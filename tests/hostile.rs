@@ -1072,7 +1072,7 @@ impl Notifier for Broken {
         maybe_panic();
     }
 
-    unsafe fn deregister(&self, (): &mut (), _: bool) {
+    unsafe fn deregister(&self, (): &mut (), _: Option<Key>) {
         maybe_panic();
     }
 }
@@ -1083,7 +1083,7 @@ impl AsyncNotifier for Broken {
         Key(true)
     }
 
-    unsafe fn is_registered(&self, (): &(), _: Pin<&()>, _: &Waker) -> bool {
+    unsafe fn is_registered(&self, (): &(), _: Pin<&()>, _: Key, _: &Waker) -> bool {
         maybe_panic();
         false
     }

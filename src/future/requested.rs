@@ -78,16 +78,16 @@ impl<N: Notifier> Wait for Watch<'_, N> {
         Self::ending(self.seen)
     }
 
-    fn armed(&self) -> bool {
-        self.seen.lender_waits()
+    fn armed(&self) -> Option<Key> {
+        self.seen.lender_key()
     }
 
-    fn disarm(&mut self) -> bool {
+    fn disarm(&mut self) -> Option<Key> {
         self.link.disarm_lender()
     }
 
-    fn unclaimed(&mut self) -> bool {
-        self.armed() && self.disarm()
+    fn unclaimed(&mut self) -> Option<Key> {
+        self.armed().and_then(|_| self.disarm())
     }
 }
 

@@ -62,7 +62,7 @@ impl Notifier for Event {
         });
     }
 
-    unsafe fn deregister(&self, seat: &mut EventSeat, _: bool) {
+    unsafe fn deregister(&self, seat: &mut EventSeat, _: Option<Key>) {
         seat.0 = None;
     }
 }

@@ -98,7 +98,6 @@ pub use self::atomic_waker::AtomicWaker;
 pub use self::event::{Event, EventSeat};
 #[cfg(feature = "park")]
 pub use self::park::Park;
-pub use self::slot::SlotSeat;
 #[cfg(feature = "spin")]
 pub use self::spin::Spin;
 #[cfg(feature = "std")]
@@ -247,14 +246,15 @@ pub trait Notifier: Sized + Send + Sync {
 
     /// Ends a registration, if there is one: the half does not wait any more, or registers anew next.
     ///
-    /// If not `notified` there is one, and it was not notified, nor will be. Else it was, or will be at once, or there is
-    /// none. For the borrowers of a backend of many waiters it is always `true`, and means nothing.
+    /// `unclaimed` is the key of a registration that was not notified, nor will be. It is none if the registration was
+    /// notified, or will be at once, or if there is none. For the borrowers of a backend of many waiters it is always none,
+    /// and means nothing.
     ///
     /// # Safety
     /// As the [channel promises](Self#what-a-channel-promises).
     #[inline]
-    unsafe fn deregister(&self, seat: &mut Self::Seat, notified: bool) {
-        let _ = (seat, notified);
+    unsafe fn deregister(&self, seat: &mut Self::Seat, unclaimed: Option<Key>) {
+        let _ = (seat, unclaimed);
     }
 }
 
@@ -291,13 +291,14 @@ pub trait AsyncNotifier: Notifier {
 
     /// Whether the next notification would wake `waker` as it is, so that nothing need be registered.
     ///
-    /// `false` is always right.
+    /// `key` is what [`register`](Self::register) returned, unless it is about a borrower and the backend has
+    /// [many](Notifier::MANY) waiters. `false` is always right.
     ///
     /// # Safety
     /// As the [channel promises](Notifier#what-a-channel-promises).
     #[inline]
-    unsafe fn is_registered(&self, seat: &Self::Seat, waiter: Pin<&Self::Waiter>, waker: &Waker) -> bool {
-        let _ = (seat, waiter, waker);
+    unsafe fn is_registered(&self, seat: &Self::Seat, waiter: Pin<&Self::Waiter>, key: Key, waker: &Waker) -> bool {
+        let _ = (seat, waiter, key, waker);
         false
     }
 }

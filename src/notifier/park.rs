@@ -1,6 +1,6 @@
 use core::pin::Pin;
 
-use super::slot::{Slot, SlotSeat, Target};
+use super::slot::{Slot, Target};
 use super::{BlockingNotifier, Deadline, Key, Notice, Notifier, init_by_new, park_thread};
 use crate::sync::{Thread, const_unless_loom, current};
 
@@ -50,7 +50,7 @@ impl Park {
 }
 
 impl Notifier for Park {
-    type Seat = SlotSeat;
+    type Seat = ();
     type Waiter = ();
 
     init_by_new!();
@@ -60,16 +60,16 @@ impl Notifier for Park {
         unsafe { self.0.notify(notice) }
     }
 
-    unsafe fn deregister(&self, seat: &mut SlotSeat, notified: bool) {
+    unsafe fn deregister(&self, (): &mut (), unclaimed: Option<Key>) {
         // SAFETY: the same promise.
-        unsafe { self.0.deregister(seat, notified) }
+        unsafe { self.0.deregister(unclaimed) }
     }
 }
 
 impl BlockingNotifier for Park {
-    unsafe fn register_thread(&self, seat: &mut SlotSeat, _: Pin<&mut ()>) -> Key {
+    unsafe fn register_thread(&self, (): &mut (), _: Pin<&mut ()>) -> Key {
         // SAFETY: the same promise.
-        unsafe { self.0.register(seat, &current()) }.expect("there are two cells")
+        unsafe { self.0.register(&current()) }.expect("there are two cells")
     }
 
     fn park(&self, deadline: Deadline) {

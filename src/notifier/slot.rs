@@ -54,14 +54,6 @@ impl Target for Waker {
     }
 }
 
-/// What a half remembers of its slot, at a [`WakerSlot`](super::WakerSlot) or a `Park`. Opaque: it appears in signatures
-/// only.
-#[derive(Debug, Default)]
-pub struct SlotSeat {
-    /// The cell of the last registration, be it over or not.
-    cell: Key,
-}
-
 const FIRST: Key = Key(false);
 const SECOND: Key = Key(true);
 
@@ -103,29 +95,35 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
     /// As for [`AsyncNotifier::register`](super::AsyncNotifier::register); with two cells also that notifications do not
     /// overlap.
     #[inline(always)]
-    pub(super) unsafe fn register(&self, seat: &mut SlotSeat, target: &W) -> Option<Key> {
+    pub(super) unsafe fn register(&self, target: &W) -> Option<Key> {
+        if !self.is_busy(FIRST) && self.holds(FIRST, target) {
+            self.set_busy(FIRST, true);
+            return Some(FIRST);
+        }
+        // SAFETY: the same promise.
+        unsafe { self.register_anew(target) }
+    }
+
+    /// # Safety
+    /// As for [`register`](Self::register).
+    #[cold]
+    unsafe fn register_anew(&self, target: &W) -> Option<Key> {
         let cell = if self.is_busy(FIRST) { Self::second()? } else { FIRST };
-        if cell != FIRST || !self.holds(FIRST, target) {
+        if !self.holds(cell, target) {
             // SAFETY: the first cell is not busy; or else it was claimed, and the second one is not, see above.
-            unsafe { self.put(cell, target) };
+            unsafe { self.replace(cell, target) };
         }
         self.set_busy(cell, true);
-        seat.cell = cell;
         Some(cell)
     }
 
-    #[cold]
     fn second() -> Option<Key> {
         (CELLS == 2).then_some(SECOND)
     }
 
     /// # Safety
     /// This is the waiter, and the cell is not busy.
-    #[cold]
-    unsafe fn put(&self, cell: Key, target: &W) {
-        if self.holds(cell, target) {
-            return;
-        }
+    unsafe fn replace(&self, cell: Key, target: &W) {
         // Foreign code, which may panic or come back here: before and after the change, never within it.
         let new = target.clone();
         // SAFETY: nobody else uses the cell.
@@ -133,18 +131,12 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
         drop(old);
     }
 
-    /// Whether the last registration was of `target`.
-    #[inline]
-    pub(super) fn is_registered(&self, seat: &SlotSeat, target: &W) -> bool {
-        self.holds(seat.cell, target)
-    }
-
     /// # Safety
     /// As for [`Notifier::deregister`](super::Notifier::deregister).
     #[inline(always)]
-    pub(super) unsafe fn deregister(&self, seat: &SlotSeat, notified: bool) {
-        if !notified {
-            self.set_busy(seat.cell, false);
+    pub(super) unsafe fn deregister(&self, unclaimed: Option<Key>) {
+        if let Some(cell) = unclaimed {
+            self.set_busy(cell, false);
         }
     }
 
@@ -212,9 +204,9 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
         self.busy[index::<CELLS>(cell)].store(busy, Ordering::Relaxed);
     }
 
-    /// Called by the waiter only.
+    /// Whether the cell has that waker. Called by the waiter only.
     #[inline(always)]
-    fn holds(&self, cell: Key, target: &W) -> bool {
+    pub(super) fn holds(&self, cell: Key, target: &W) -> bool {
         // SAFETY: only the waiter writes cells, and this is the waiter.
         self.cell(cell)
             .with(|cell| unsafe { (*cell).as_ref() }.is_some_and(|held| held.is_same(target)))

@@ -5,7 +5,7 @@ use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::Waker;
 
-use super::slot::{Slot, SlotSeat};
+use super::slot::Slot;
 use super::{AsyncNotifier, Key, MultiNotifier, Notice, Notifier, Wake, block_by_waker, init_by_new};
 use crate::sync::{AtomicBool, Ordering, UnsafeCell, const_unless_loom};
 use crate::wait::pause;
@@ -64,17 +64,11 @@ pub struct QueueNode {
 /// What a half keeps of its waiting at a [`WakerQueue`]: which node is its own, also if the future was forgotten. Opaque:
 /// it appears in signatures only.
 #[derive(Debug, Default)]
-pub struct QueueSeat {
-    slot: SlotSeat,
-    /// The last registration was in the slot.
-    in_slot: bool,
-    /// The node that may be in the lists.
-    node: Option<NonNull<QueueNode>>,
-}
+pub struct QueueSeat(Option<NonNull<QueueNode>>);
 
-/// The key of a registration in the slot. Those in the lists need none.
-const IN_SLOT: Key = Key(true);
-const IN_LISTS: Key = Key(false);
+/// The key of a registration in the slot, where there is one.
+const IN_SLOT: Key = Key(false);
+const IN_LISTS: Key = Key(true);
 
 // In this order: half of an empty `Option<Waker>` is undefined, and with that in the middle the compiler copies what is
 // around it in overlapping pieces, for which the processor has to wait: 10 ns a loan.
@@ -391,7 +385,7 @@ impl WakerQueue {
     fn enqueue(&self, seat: &mut QueueSeat, waiter: Pin<&mut QueueNode>, waker: &Waker) {
         // SAFETY: it is not moved.
         let node = NonNull::from(unsafe { waiter.get_unchecked_mut() });
-        if let Some(last) = seat.node.replace(node) {
+        if let Some(last) = seat.0.replace(node) {
             if last != node {
                 // Of a future that was forgotten, and is there for ever.
                 drop(self.unlink(last));
@@ -447,7 +441,7 @@ impl Notifier for WakerQueue {
 
     #[inline]
     unsafe fn notify(&self, notice: Notice) {
-        if notice.key == IN_SLOT {
+        if self.has_slot && notice.key == IN_SLOT {
             // SAFETY: the same promise, and the registration that was claimed was in the slot.
             return unsafe { self.slot.notify(notice) };
         }
@@ -458,12 +452,12 @@ impl Notifier for WakerQueue {
     }
 
     #[inline]
-    unsafe fn deregister(&self, seat: &mut QueueSeat, notified: bool) {
-        if core::mem::take(&mut seat.in_slot) {
-            // SAFETY: the same promise; this is the lender, of whom the state knows whether it was notified.
-            unsafe { self.slot.deregister(&seat.slot, notified) };
+    unsafe fn deregister(&self, seat: &mut QueueSeat, unclaimed: Option<Key>) {
+        if unclaimed == Some(IN_SLOT) {
+            // SAFETY: the same promise; of a borrower nothing is ever known to be unclaimed, so this is the lender.
+            unsafe { self.slot.deregister(unclaimed) };
         }
-        if let Some(node) = seat.node.take() {
+        if let Some(node) = seat.0.take() {
             drop(self.unlink(node));
         }
     }
@@ -473,17 +467,16 @@ impl AsyncNotifier for WakerQueue {
     #[inline]
     unsafe fn register(&self, seat: &mut QueueSeat, waiter: Pin<&mut QueueNode>, waker: &Waker) -> Key {
         // SAFETY: the same promise, and the slot has a single cell.
-        seat.in_slot = self.has_slot && unsafe { self.slot.register(&mut seat.slot, waker) }.is_some();
-        if seat.in_slot {
+        if self.has_slot && unsafe { self.slot.register(waker) }.is_some() {
             return IN_SLOT;
         }
         self.enqueue(seat, waiter, waker);
         IN_LISTS
     }
 
-    unsafe fn is_registered(&self, seat: &QueueSeat, waiter: Pin<&QueueNode>, waker: &Waker) -> bool {
-        if seat.in_slot {
-            return self.slot.is_registered(&seat.slot, waker);
+    unsafe fn is_registered(&self, _: &QueueSeat, waiter: Pin<&QueueNode>, key: Key, waker: &Waker) -> bool {
+        if self.has_slot && key == IN_SLOT {
+            return self.slot.holds(IN_SLOT, waker);
         }
         let node = NonNull::from(waiter.get_ref());
         is_queued(node)

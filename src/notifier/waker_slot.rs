@@ -1,7 +1,7 @@
 use core::pin::Pin;
 use core::task::Waker;
 
-use super::slot::{Slot, SlotSeat};
+use super::slot::Slot;
 use super::{AsyncNotifier, Key, Notice, Notifier, block_by_waker, init_by_new};
 use crate::sync::const_unless_loom;
 
@@ -33,7 +33,7 @@ impl WakerSlot {
 }
 
 impl Notifier for WakerSlot {
-    type Seat = SlotSeat;
+    type Seat = ();
     type Waiter = ();
 
     init_by_new!();
@@ -45,22 +45,22 @@ impl Notifier for WakerSlot {
     }
 
     #[inline]
-    unsafe fn deregister(&self, seat: &mut SlotSeat, notified: bool) {
+    unsafe fn deregister(&self, (): &mut (), unclaimed: Option<Key>) {
         // SAFETY: the same promise.
-        unsafe { self.0.deregister(seat, notified) }
+        unsafe { self.0.deregister(unclaimed) }
     }
 }
 
 impl AsyncNotifier for WakerSlot {
     #[inline]
-    unsafe fn register(&self, seat: &mut SlotSeat, _: Pin<&mut ()>, waker: &Waker) -> Key {
+    unsafe fn register(&self, (): &mut (), _: Pin<&mut ()>, waker: &Waker) -> Key {
         // SAFETY: the same promise.
-        unsafe { self.0.register(seat, waker) }.expect("there are two cells")
+        unsafe { self.0.register(waker) }.expect("there are two cells")
     }
 
     #[inline]
-    unsafe fn is_registered(&self, seat: &SlotSeat, _: Pin<&()>, waker: &Waker) -> bool {
-        self.0.is_registered(seat, waker)
+    unsafe fn is_registered(&self, (): &(), _: Pin<&()>, key: Key, waker: &Waker) -> bool {
+        self.0.holds(key, waker)
     }
 }
 

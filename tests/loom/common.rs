@@ -267,10 +267,10 @@ impl Notifier for Watched {
         unsafe { self.inner.notify_with(transition) }
     }
 
-    unsafe fn deregister(&self, seat: &mut Self::Seat, notified: bool) {
+    unsafe fn deregister(&self, seat: &mut Self::Seat, unclaimed: Option<Key>) {
         let _in_use = self.in_use.get();
         // SAFETY: the same promise.
-        unsafe { self.inner.deregister(seat, notified) }
+        unsafe { self.inner.deregister(seat, unclaimed) }
     }
 }
 

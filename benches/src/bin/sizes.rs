@@ -5,8 +5,7 @@ use std::mem::size_of;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ref_channel::notifier::{
-    AtomicWaker, Deadline, Event, EventSeat, Key, Notice, Park, QueueNode, QueueSeat, SlotSeat, Spin, Wake, WakerQueue,
-    WakerSlot,
+    AtomicWaker, Deadline, Event, EventSeat, Key, Notice, Park, QueueNode, QueueSeat, Spin, Wake, WakerQueue, WakerSlot,
 };
 use ref_channel::{
     BorrowError, BorrowTimeoutError, Exclusive, LendError, LendTimeoutError, RefGuard, RefMutBorrower, RefMutChannel,
@@ -99,7 +98,6 @@ fn main() {
         Key,
         Notice,
         Wake,
-        SlotSeat,
         QueueSeat,
         QueueNode,
         EventSeat,
