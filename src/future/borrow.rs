@@ -47,9 +47,9 @@ use crate::notifier::{AsyncNotifier, WakerSlot};
 #[must_use = "futures do nothing unless they are polled"]
 pub struct Borrow<'b, T: ?Sized, M: Mutability, N: AsyncNotifier = WakerSlot> {
     channel: Handle<'b, T, M, N>,
-    desk: &'b mut Desk<N>,
+    /// None once it has completed.
+    desk: Option<&'b mut Desk<N>>,
     waiter: N::Waiter,
-    done: bool,
 }
 
 impl<'b, T: ?Sized, M: Mutability, N: AsyncNotifier> Borrow<'b, T, M, N> {
@@ -57,9 +57,8 @@ impl<'b, T: ?Sized, M: Mutability, N: AsyncNotifier> Borrow<'b, T, M, N> {
     pub(crate) fn new(channel: Handle<'b, T, M, N>, desk: &'b mut Desk<N>) -> Self {
         Self {
             channel,
-            desk,
+            desk: Some(desk),
             waiter: N::Waiter::default(),
-            done: false,
         }
     }
 }
@@ -71,14 +70,14 @@ impl<'b, T: ?Sized, M: Mutability, N: AsyncNotifier> Future for Borrow<'b, T, M,
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // SAFETY: of the fields only the waiter is pinned, and it is not moved.
         let this = unsafe { self.get_unchecked_mut() };
-        if this.done {
+        let Some(desk) = this.desk.as_deref_mut() else {
             polled_after_completion("Borrow");
-        }
+        };
         // SAFETY: the waiter is pinned with the future.
         let waiter = unsafe { Pin::new_unchecked(&mut this.waiter) };
-        let taken = this.desk.poll(this.channel, waiter, cx.waker());
+        let taken = desk.poll(this.channel, waiter, cx.waker());
         taken.map(|taken| {
-            this.done = true;
+            this.desk = None;
             // SAFETY: it was taken just now.
             taken.map(|()| unsafe { guard(this.channel) })
         })
@@ -88,15 +87,15 @@ impl<'b, T: ?Sized, M: Mutability, N: AsyncNotifier> Future for Borrow<'b, T, M,
 #[cfg(feature = "futures-core")]
 impl<T: ?Sized, M: Mutability, N: AsyncNotifier> futures_core::FusedFuture for Borrow<'_, T, M, N> {
     fn is_terminated(&self) -> bool {
-        self.done
+        self.desk.is_none()
     }
 }
 
 impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Drop for Borrow<'_, T, M, N> {
     #[inline]
     fn drop(&mut self) {
-        if !self.done {
-            self.desk.cancel(self.channel);
+        if let Some(desk) = &mut self.desk {
+            desk.cancel(self.channel);
         }
     }
 }
@@ -104,7 +103,7 @@ impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Drop for Borrow<'_, T, M, N> {
 impl<T: ?Sized, M: Mutability, N: AsyncNotifier> fmt::Debug for Borrow<'_, T, M, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Borrow")
-            .field("done", &self.done)
+            .field("done", &self.desk.is_none())
             .field("state", self.channel.link())
             .finish_non_exhaustive()
     }
