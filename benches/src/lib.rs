@@ -3,6 +3,7 @@
 //! An entrant is a function that runs a number of rounds and says how long that took. Criterion, the bin `ratios`
 //! and the bin `instructions` all run the same functions.
 
+pub mod by_hand;
 pub mod clock;
 pub mod entrant;
 pub mod exec;

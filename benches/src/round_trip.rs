@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ref_channel::notifier::{AtomicWaker, Event, Spin, WakerQueue, WakerSlot};
 
+use crate::by_hand::ByHand;
 use crate::clock::thread_time;
 use crate::entrant::{Group, Role, Run};
 use crate::exec::{BlockOn, Joined, Local, Tasks};
@@ -27,6 +28,7 @@ fn entrants<E: Local>() -> Vec<(&'static str, Role, Run)> {
         ("Event", Role::Backend, run::<E, Ours<Event>>),
         ("Spin", Role::Backend, run::<E, Ours<Spin>>),
         ("floor", Role::Floor, run::<E, Floor>),
+        ("by hand", Role::Other("the bare steps"), run::<E, ByHand>),
         ("published design", Role::Published, run::<E, PublishedDesign>),
         ("async-channel(1)", Role::Peer, run::<E, AsyncChannel>),
         ("tokio mpsc(1)", Role::Peer, run::<E, TokioMpsc>),

@@ -50,6 +50,12 @@ pub fn explore(name: &str, scope: Scope, f: impl Fn() + Send + Sync + 'static) {
         Scope::Bound(bound) => (Some(bound), 1, format!("at most {bound} preemptions")),
         Scope::Eager(bound) => (Some(bound), 2, format!("at most {bound} preemptions, eager")),
     };
+    let bound = match std::env::var("REF_CHANNEL_BOUND").ok().as_deref() {
+        None => bound,
+        Some("none") => None,
+        Some(number) => number.parse().ok(),
+    };
+    let start = std::time::Instant::now();
     POLLS.set(polls);
     let mut builder = loom::model::Builder::new();
     builder.max_branches = 10_000;
@@ -60,7 +66,8 @@ pub fn explore(name: &str, scope: Scope, f: impl Fn() + Send + Sync + 'static) {
         counter.fetch_add(1, Relaxed);
         f();
     });
-    println!("{name}: {} interleavings, {how}", count.load(Relaxed));
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{name}: {} interleavings, {how}, {seconds:.1} s", count.load(Relaxed));
 }
 
 /// Makes the same model for each of some notifiers.
