@@ -75,14 +75,19 @@ class Site:
         self.allowed = {to: why for of, to, why in remarks if of == ordering}
 
 
-def copy(into):
-    """Copies the crate, and returns the sites."""
+def copy_tree(into):
+    """Copies the crate."""
     for name in ["Cargo.toml", "Cargo.lock", "README.md", "src", "tests", "docs", "examples", "benches"]:
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, into / name, ignore=shutil.ignore_patterns("target"))
         elif source.exists():
             shutil.copy(source, into / name)
+
+
+def copy(into):
+    """Copies the crate, its orderings to be weakened, and returns the sites."""
+    copy_tree(into)
     sites = []
     for file in FILES:
         path = into / file
@@ -116,13 +121,16 @@ def build(tree, target):
     result = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
     binary = re.search(r"Executable .*\((.*)\)", result.stderr)
     if not binary:
-        sys.exit(result.stderr + "\norderings: the copy does not build")
+        sys.exit(result.stderr + "\nthe copy does not build")
     return pathlib.Path(binary[1]) if binary[1].startswith("/") else tree / binary[1]
 
 
-def run(binary, model, weaken, timeout):
+QUICK = {"REF_CHANNEL_QUICK": "1"}
+
+
+def run(binary, model, variables, timeout):
     """How a model ends: none if well, else why not."""
-    environment = dict(os.environ, RUST_BACKTRACE="0", REF_CHANNEL_QUICK="1", **{VARIABLE: weaken})
+    environment = dict(os.environ, RUST_BACKTRACE="0", **variables)
     command = [str(binary), "--exact", model, "--nocapture", "--test-threads=1"]
     try:
         result = subprocess.run(

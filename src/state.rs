@@ -49,7 +49,7 @@ use core::fmt;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::notifier::{Key, Notice, Notifier, Wake};
-use crate::sync::{AtomicU8, AtomicUsize, Ledger, Ordering, UnsafeCell, const_unless_loom};
+use crate::sync::{AtomicU8, AtomicUsize, Ledger, Ordering, UnsafeCell, Word, const_unless_loom};
 
 /// The state word, as it was at one moment.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -433,7 +433,7 @@ struct Disposal {
 /// It does not know the type of the value, so a guard keeps its channel through `map`.
 #[repr(C)]
 pub(crate) struct Link<N> {
-    word: AtomicUsize,
+    word: Word,
     /// Where the lender waits.
     lender: N,
     /// Where the borrowers wait.
@@ -469,7 +469,7 @@ impl<N: Notifier> Link<N> {
     const_unless_loom! {
         pub(crate) const fn new() -> Self {
             Self {
-                word: AtomicUsize::new(0),
+                word: Word::new(0),
                 #[cfg(not(all(loom, feature = "loom")))]
                 lender: N::LENDER,
                 #[cfg(not(all(loom, feature = "loom")))]

@@ -24,6 +24,9 @@ mod imp {
     #[cfg(feature = "std")]
     pub(crate) use std::thread::{Thread, current, park, yield_now};
 
+    /// The atomic of the state word.
+    pub(crate) type Word = AtomicUsize;
+
     /// `core`'s cell behind loom's interface, so that the same code runs in both.
     #[derive(Debug)]
     pub(crate) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
@@ -74,8 +77,73 @@ mod imp {
 
     pub(crate) use loom::cell::UnsafeCell;
     pub(crate) use loom::hint::spin_loop;
+    use loom::sync::atomic::Ordering;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
     pub(crate) use loom::thread::{Thread, current, park, yield_now};
+
+    /// The atomic of the state word, with what loom needs to explore all of its interleavings.
+    ///
+    /// Of all accesses to an atomic loom remembers the last. If that is a load of the very thread that writes next, it
+    /// has forgotten the loads of others before, and does not try that write before those: a thread that looks, then
+    /// steps, is never tried before the last look of another one. So each load is a write, too, to a cell of its own, which
+    /// orders nothing, but is remembered.
+    #[derive(Debug)]
+    pub(crate) struct Word {
+        value: AtomicUsize,
+        loads: AtomicUsize,
+    }
+
+    impl Word {
+        pub(crate) fn new(value: usize) -> Self {
+            Self {
+                value: AtomicUsize::new(value),
+                loads: AtomicUsize::new(0),
+            }
+        }
+
+        pub(crate) fn load(&self, order: Ordering) -> usize {
+            self.loads.fetch_add(0, Ordering::Relaxed);
+            self.value.load(order)
+        }
+
+        pub(crate) fn store(&self, value: usize, order: Ordering) {
+            self.value.store(value, order);
+        }
+
+        pub(crate) fn compare_exchange_weak(
+            &self,
+            current: usize,
+            new: usize,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<usize, usize> {
+            self.value.compare_exchange_weak(current, new, success, failure)
+        }
+
+        pub(crate) fn fetch_update(
+            &self,
+            set: Ordering,
+            fetch: Ordering,
+            mut f: impl FnMut(usize) -> Option<usize>,
+        ) -> Result<usize, usize> {
+            let mut value = self.load(fetch);
+            while let Some(next) = f(value) {
+                match self.compare_exchange_weak(value, next, set, fetch) {
+                    Ok(before) => return Ok(before),
+                    Err(now) => value = now,
+                }
+            }
+            Err(value)
+        }
+
+        pub(crate) fn fetch_and(&self, mask: usize, order: Ordering) -> usize {
+            self.value.fetch_and(mask, order)
+        }
+
+        pub(crate) fn fetch_add(&self, number: usize, order: Ordering) -> usize {
+            self.value.fetch_add(number, order)
+        }
+    }
 
     /// Stands for the lent value: loom reports a lender and a borrower that touch it together.
     #[derive(Debug)]

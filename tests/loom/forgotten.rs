@@ -93,10 +93,22 @@ fn try_lend_after_forgotten() {
 fn lender_gone_after_forgotten() {
     model("forgotten::lender_gone_after_forgotten", || {
         let (mut lender, mut borrower) = halves::<Exclusive, WakerSlot>();
-        thread::spawn(move || while block_on(borrower.borrow()).is_ok() {});
+        let is_gone = Flag::default();
+        let gone = is_gone.clone();
+        thread::spawn(move || {
+            loop {
+                let was_gone = is_gone.get();
+                match block_on(borrower.borrow()) {
+                    Ok(_) => assert!(!was_gone, "of a lender that is gone"),
+                    Err(_) => break,
+                }
+            }
+        });
         let mut stale = Box::pin(lender.lend_owned(Probe::new(0)));
         let _ = poll_once(stale.as_mut());
         std::mem::forget(stale);
+        drop(lender);
+        gone.set();
     });
 }
 

@@ -20,6 +20,8 @@ mod loan;
 mod many;
 mod requested;
 mod shared;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod stacks;
 mod timeout;
 mod try_lend;
 mod wakers;

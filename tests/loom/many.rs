@@ -1,13 +1,13 @@
 //! Cloned borrowers: each loan to one of them, and a wake that one has no use for goes to the next.
 
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use loom::thread;
 use ref_channel::notifier::{AsyncNotifier, BlockingNotifier, Event, MultiNotifier, Spin, WakerQueue};
 use ref_channel::{Exclusive, Shared};
 
-use crate::common::{Flag, Probe, block_on, for_notifiers, halves, poll_once};
+use crate::common::{Flag, Parker, Probe, block_on, for_notifiers, halves, poll, poll_once};
 
 /// Two threads, two loans: each gets one.
 fn one_each<N: AsyncNotifier + MultiNotifier + 'static>() {
@@ -31,29 +31,29 @@ for_notifiers! { one_each:
     one_each_spin_eager = Spin, eager 0;
 }
 
-/// The one that waits longest is woken, and cancelled: the other one, which waits behind it, has to be.
+/// The one that waits longest is woken, and cancelled: the other one, which waits behind it and does not look by itself, has
+/// to be woken in its place.
 fn cancelled_as_it_is_woken<N: AsyncNotifier + MultiNotifier + 'static>() {
     let (mut lender, mut one) = halves::<Exclusive, N>();
     let mut two = one.clone();
     thread::spawn(move || {
         let mut first = Box::pin(one.borrow());
-        let mut taken = match poll_once(first.as_mut()) {
-            Poll::Ready(guard) => guard.ok(),
-            Poll::Pending => None,
-        };
-        if taken.is_none() {
-            let mut second = pin!(two.borrow());
-            taken = match poll_once(second.as_mut()) {
-                Poll::Ready(guard) => guard.ok(),
-                Poll::Pending => {
-                    drop(first);
-                    block_on(second).ok()
-                }
-            };
-            taken.unwrap().bump();
+        if let Poll::Ready(guard) = poll_once(first.as_mut()) {
+            guard.unwrap().bump();
             return;
         }
-        taken.unwrap().bump();
+        let mut second = pin!(two.borrow());
+        let parker = Parker::new();
+        let waker = Waker::from(parker.clone());
+        let mut polled = poll(second.as_mut(), &waker);
+        drop(first);
+        while polled.is_pending() {
+            parker.wait();
+            polled = poll(second.as_mut(), &waker);
+        }
+        if let Poll::Ready(guard) = polled {
+            guard.unwrap().bump();
+        }
     });
     let value = block_on(lender.lend_owned(Probe::new(0))).ok().unwrap();
     assert_eq!(value.get(), 1);
