@@ -6,6 +6,8 @@
 #![allow(dead_code, reason = "some functions are there to be compiled")]
 #![allow(clippy::manual_async_fn, reason = "the signatures say that the futures are `Send`")]
 
+mod common;
+
 use core::cell::Cell;
 use core::error::Error;
 use core::fmt::{Debug, Display};
@@ -536,7 +538,7 @@ fn tasks_with_guards_and_loans_are_spawned_on_an_executor_of_threads() {
         // A value that is `Send` and not `Sync`.
         let (lender, borrower) = RefMutChannel::<Cell<u32>>::new().into_split();
         let worker = tokio::spawn(hold_exclusive(borrower, |value| *value.get_mut() += 1));
-        let fixed = Box::leak(Box::new(Cell::new(0)));
+        let fixed = common::leak(Cell::new(0));
         let lent = tokio::spawn(lend_exclusive(lender, Cell::new(0), fixed)).await.unwrap();
         worker.await.unwrap();
         // `lend` and `lend_owned`, and `try_lend` if the worker was quick.
@@ -548,7 +550,7 @@ fn tasks_with_guards_and_loans_are_spawned_on_an_executor_of_threads() {
                 SEEN.fetch_add(**value, Ordering::Relaxed);
             }))
         });
-        let fixed: &'static Arc<u32> = Box::leak(Box::new(Arc::new(1)));
+        let fixed: &'static Arc<u32> = common::leak(Arc::new(1));
         let lent = tokio::spawn(lend_shared(lender, Arc::new(1), fixed)).await.unwrap();
         for worker in workers {
             worker.await.unwrap();
@@ -611,7 +613,7 @@ mod on_one_thread {
             unsafe { lender.lend(&mut value) }.await.unwrap();
             let value = lender.lend_owned(value).await.unwrap();
             assert_eq!(*value, 3);
-            let value = lender.lend_static(Box::leak(Box::new(Rc::new(0)))).await.unwrap();
+            let value = lender.lend_static(common::leak(Rc::new(0))).await.unwrap();
             assert_eq!(**value, 1);
             // SAFETY: it was leaked above, and this is the only reference to it.
             drop(unsafe { Box::from_raw(value) });
@@ -636,7 +638,7 @@ mod on_one_thread {
             // SAFETY: as above.
             unsafe { lender.lend(&value) }.await.unwrap();
             assert_eq!(*lender.lend_owned(value).await.unwrap(), 5);
-            let value: &'static Rc<u32> = Box::leak(Box::new(Rc::new(0)));
+            let value: &'static Rc<u32> = common::leak(Rc::new(0));
             let value = core::ptr::from_ref(lender.lend_static(value).await.unwrap()).cast_mut();
             // SAFETY: it was leaked above, and there is no reference to it any more.
             drop(unsafe { Box::from_raw(value) });

@@ -80,7 +80,7 @@ fn lend_fails_when_every_borrower_is_gone<N: AsyncNotifier>() {
     assert_eq!(owned, Err(LendError(5)));
     let boxed = pollster::block_on(lender.lend_boxed(Box::new(5)));
     assert_eq!(boxed, Err(LendError(Box::new(5))));
-    let leaked = pollster::block_on(lender.lend_static(Box::leak(Box::new(5))));
+    let leaked = pollster::block_on(lender.lend_static(common::leak(5)));
     assert_eq!(leaked, Err(LendError(&mut 5)));
     assert_eq!(pollster::block_on(lender.requested()), Err(LendError(())));
 }
@@ -99,7 +99,7 @@ fn values_come_back_from_owned_static_and_boxed<N: AsyncNotifier>() {
     pollster::block_on(async {
         let mut channel = RefMutChannel::<Vec<u32>, N>::new();
         let (mut lender, mut borrower) = channel.split();
-        let leaked: &'static mut Vec<u32> = Box::leak(Box::default());
+        let leaked: &'static mut Vec<u32> = common::leak(Vec::default());
         let (lent, ()) = futures::join!(
             async {
                 let owned = lender.lend_owned(vec![1]).await.unwrap();
@@ -599,12 +599,12 @@ fn split_starts_afresh<N: AsyncNotifier + BlockingNotifier>() {
         let (mut lender, mut borrower) = channel.split();
         let mut borrow = Box::pin(borrower.borrow());
         assert!(poll_once(borrow.as_mut()).is_pending());
-        std::mem::forget(borrow);
+        common::forget(borrow);
         let mut lend = Box::pin(lender.lend_owned(1));
         assert!(poll_once(lend.as_mut()).is_pending());
-        std::mem::forget(lend);
-        std::mem::forget(borrower.try_borrow().unwrap());
-        std::mem::forget((lender, borrower));
+        common::forget(lend);
+        common::forget(borrower.try_borrow().unwrap());
+        common::forget((lender, borrower));
     }
     for _ in 0..2 {
         let (mut lender, mut borrower) = channel.split();
@@ -643,8 +643,8 @@ fn try_split_of_a_static_with_a_forgotten_guard() {
     let (mut lender, mut borrower) = CHANNEL.try_split().unwrap();
     let mut lend = Box::pin(lender.lend_owned(1));
     assert!(poll_once(lend.as_mut()).is_pending());
-    std::mem::forget(borrower.try_borrow().unwrap());
-    std::mem::forget(lend);
+    common::forget(borrower.try_borrow().unwrap());
+    common::forget(lend);
     drop((lender, borrower));
     assert!(CHANNEL.try_split().is_none(), "a guard points into that loan");
     assert!(CHANNEL.try_split().is_none(), "for ever");
@@ -654,7 +654,7 @@ fn try_split_of_a_static_with_a_forgotten_guard() {
 fn try_split_of_a_static_with_a_forgotten_half() {
     static CHANNEL: RefMutChannel<u32> = RefMutChannel::new();
     let (lender, borrower) = CHANNEL.try_split().unwrap();
-    std::mem::forget(borrower);
+    common::forget(borrower);
     drop(lender);
     assert!(CHANNEL.try_split().is_none());
 }

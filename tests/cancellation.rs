@@ -64,7 +64,7 @@ unsafe fn lend<'l, N: AsyncNotifier>(
         // SAFETY: as the caller promises.
         Kind::TryLend => Box::pin(unsafe { lender.try_lend(value) }),
         Kind::Owned => Box::pin(lender.lend_owned(1)),
-        Kind::Static => Box::pin(lender.lend_static(Box::leak(Box::new(1)))),
+        Kind::Static => Box::pin(lender.lend_static(common::leak(1))),
         Kind::Boxed => Box::pin(lender.lend_boxed(Box::new(1))),
     }
 }

@@ -386,7 +386,7 @@ fn lend_while_after_a_forgotten_loan_is_not_notified_while_its_closure_runs() {
         let (mut lender, mut borrower) = RefMutChannel::<u32, Checked<2>>::new().into_split();
         let mut stale = Box::pin(lender.lend_owned(1));
         assert!(poll_once(stale.as_mut()).is_pending());
-        std::mem::forget(stale);
+        common::forget(stale);
         let parks = tell_parks();
         let (taken, is_taken) = channel();
         let (go, wait) = channel();

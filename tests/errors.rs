@@ -123,7 +123,7 @@ fn polled_after_completion() {
     // SAFETY: it completes.
     twice!("TryLend", unsafe { lender.try_lend(&mut value) });
     twice!("LendOwned", lender.lend_owned(1));
-    twice!("LendStatic", lender.lend_static(Box::leak(Box::new(1))));
+    twice!("LendStatic", lender.lend_static(common::leak(1)));
     twice!("LendBoxed", lender.lend_boxed(Box::new(1)));
 
     // It does not matter how it ended.

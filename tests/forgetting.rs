@@ -3,7 +3,6 @@
 
 mod common;
 
-use std::mem::forget;
 use std::pin::pin;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +10,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use common::{Count, backends, dawdle, no_hang, poll_once, poll_with};
+use common::{Count, backends, dawdle, forget, no_hang, poll_once, poll_with};
 use ref_channel::notifier::{AsyncNotifier, BlockingNotifier, MultiNotifier};
 use ref_channel::{
     LendError, LendTimeoutError, RefChannel, RefMutBorrower, RefMutChannel, RefMutLender, TryBorrowError, TryLendError,
@@ -38,7 +37,7 @@ fn forget_a_loan<N: AsyncNotifier>(kind: Kind, lender: &mut RefMutLender<'_, u32
             forget(loan);
         }
         Kind::Static => {
-            let mut loan = Box::pin(lender.lend_static(Box::leak(Box::new(STALE))));
+            let mut loan = Box::pin(lender.lend_static(common::leak(STALE)));
             assert!(poll_once(loan.as_mut()).is_pending());
             forget(loan);
         }
@@ -411,7 +410,7 @@ fn a_forgotten_borrow_of_one_of_many_is_repaired_by_the_drop_of_its_half<N: Asyn
 fn a_forgotten_guard_ends_nothing<N: AsyncNotifier + BlockingNotifier>() {
     let mut channel = RefMutChannel::<u32, N>::new();
     let (mut lender, mut borrower) = channel.split();
-    let mut loan = Box::pin(lender.lend_static(Box::leak(Box::new(1))));
+    let mut loan = Box::pin(lender.lend_static(common::leak(1)));
     assert!(poll_once(loan.as_mut()).is_pending());
     forget(borrower.try_borrow().unwrap());
     assert!(poll_once(loan.as_mut()).is_pending());

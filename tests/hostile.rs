@@ -3,9 +3,10 @@
 #![cfg(not(all(loom, feature = "loom")))]
 #![cfg(feature = "std")]
 
+mod common;
+
 use std::cell::Cell;
 use std::future::Future;
-use std::mem::forget;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering::SeqCst};
@@ -13,6 +14,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::thread;
 
+use common::forget;
 use ref_channel::notifier::{
     AsyncNotifier, BlockingNotifier, Deadline, Key, MultiNotifier, Notice, Notifier, WakerQueue, WakerSlot,
 };
@@ -1175,7 +1177,9 @@ fn a_panicking_notifier_leaves_no_loan_dangling() {
         let values = Arc::new(AtomicIsize::new(0));
         let (mut lender, mut borrower) = RefMutChannel::<Tracked, Broken>::new().into_split();
         PANIC_AT.set(Some(panic_at));
-        let mut lend = survive(|| Box::pin(lender.lend_boxed(Box::new(Tracked::new(&values)))));
+        let value = Box::new(Tracked::new(&values));
+        common::may_leak(&*value);
+        let mut lend = survive(|| Box::pin(lender.lend_boxed(value)));
         let mut borrow = Box::pin(borrower.borrow());
         let _ = survive(|| poll(borrow.as_mut(), noop()).map(drop));
         if let Some(lend) = &mut lend {

@@ -39,7 +39,10 @@ fn main() {
 
 fn assert_aborts(case: &str) {
     let program = std::env::current_exe().expect("this program");
-    let output = Command::new(program).env(CASE, case).output().expect("it can be started");
+    let output = Command::new(program)
+        .env(CASE, case)
+        .output()
+        .expect("it can be started");
     assert!(!output.status.success(), "{case}: {output:?}");
     assert!(output.stdout.is_empty(), "{case}: {output:?}");
     #[cfg(unix)]

@@ -120,7 +120,7 @@ fn each_half_is_told_that_the_other_is_gone<N: AsyncNotifier>() {
     let (mut lender, mut borrower) = channel.split();
     let mut borrow = Box::pin(borrower.borrow());
     assert!(poll_once(borrow.as_mut()).is_pending());
-    std::mem::forget(borrow);
+    common::forget(borrow);
     let mut loan = pin!(lender.lend_owned(1));
     assert!(poll_with(loan.as_mut(), &waker).is_pending());
     drop(borrower);
@@ -193,12 +193,12 @@ fn owned_halves_that_go_at_the_same_time<N: AsyncNotifier + 'static>() {
         if round % 3 == 1 {
             let mut borrow = Box::pin(borrower.borrow());
             assert!(poll_once(borrow.as_mut()).is_pending());
-            std::mem::forget(borrow);
+            common::forget(borrow);
         }
         if round % 3 == 2 {
             let mut loan = Box::pin(lender.lend_owned(1));
             assert!(poll_once(loan.as_mut()).is_pending());
-            std::mem::forget(loan);
+            common::forget(loan);
         }
         let start = Arc::new(Barrier::new(2));
         let lending = thread::spawn({
@@ -278,7 +278,7 @@ fn a_loan_after_a_forgotten_one_does_not_overwrite_its_pointer<N: AsyncNotifier 
         for round in 0..rounds(2_000) {
             let mut loan = Box::pin(lender.lend_owned((round, round)));
             let _ = poll_once(loan.as_mut());
-            std::mem::forget(loan);
+            common::forget(loan);
             let mut next = (round + 1, round + 1);
             lender.lend_while(&mut next, || ());
         }
@@ -319,7 +319,7 @@ fn a_box_that_was_handed_over_is_freed_before_the_next_loan<N: AsyncNotifier>() 
         while woken.get() == 0 {
             thread::yield_now();
         }
-        std::mem::forget(next);
+        common::forget(next);
     });
     assert!(borrower.try_borrow().is_err(), "the next loan had not begun");
 }

@@ -3,9 +3,10 @@
 
 use std::cell::RefCell;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -77,6 +78,38 @@ impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
+}
+
+/// What was forgotten on purpose. It is kept where LeakSanitizer and Miri find it, and all that it leads to, so that they
+/// report what leaks otherwise.
+static FORGOTTEN: Mutex<Vec<Place>> = Mutex::new(Vec::new());
+
+struct Place(#[expect(dead_code, reason = "only to be found")] *mut ());
+
+// SAFETY: an address, which nobody uses.
+unsafe impl Send for Place {}
+
+/// What may leak in a test, by the fault of something foreign.
+pub fn may_leak<T>(value: &T) {
+    keep(std::ptr::from_ref(value).cast_mut().cast());
+}
+
+fn keep(place: *mut ()) {
+    let mut forgotten = FORGOTTEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    forgotten.push(Place(place));
+}
+
+/// As [`std::mem::forget`].
+pub fn forget<T>(value: T) {
+    keep(Box::into_raw(Box::new(ManuallyDrop::new(value))).cast());
+}
+
+/// As [`Box::leak`] of a new box.
+pub fn leak<T>(value: T) -> &'static mut T {
+    let place = Box::into_raw(Box::new(value));
+    keep(place.cast());
+    // SAFETY: it came from a box, which nobody else has.
+    unsafe { &mut *place }
 }
 
 /// The message of a panic.

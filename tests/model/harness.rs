@@ -6,8 +6,8 @@ use std::future::Future;
 use std::mem::{ManuallyDrop, forget};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -289,6 +289,27 @@ impl Task {
     }
 }
 
+struct Address(#[expect(dead_code, reason = "only to be found")] *mut ());
+
+// SAFETY: an address, which nobody uses.
+unsafe impl Send for Address {}
+
+/// Frees what was forgotten, without its destructor; so what it owns leaks. If `MODEL_KEEPS` is set it is kept instead, where
+/// LeakSanitizer finds it.
+///
+/// # Safety
+/// It came from a box, and nobody uses it any more.
+unsafe fn free_undropped<F>(place: *mut F) {
+    static KEEPS: OnceLock<bool> = OnceLock::new();
+    static KEPT: Mutex<Vec<Address>> = Mutex::new(Vec::new());
+    if *KEEPS.get_or_init(|| std::env::var_os("MODEL_KEEPS").is_some()) {
+        KEPT.lock().unwrap().push(Address(place.cast()));
+    } else {
+        // SAFETY: the layout is the same.
+        drop(unsafe { Box::from_raw(place.cast::<ManuallyDrop<F>>()) });
+    }
+}
+
 /// A pinned allocation that can be forgotten, and whose memory can be had back when nothing points to it any more.
 struct Place<F>(*mut F);
 
@@ -307,8 +328,8 @@ impl<F: 'static> Place<F> {
         let place = self.0;
         forget(self);
         Box::new(move || {
-            // SAFETY: it came from a box of the same layout; both halves are gone, so nothing points there.
-            drop(unsafe { Box::from_raw(place.cast::<ManuallyDrop<F>>()) });
+            // SAFETY: it came from a box; both halves are gone, so nothing points there.
+            unsafe { free_undropped(place) };
         })
     }
 }
@@ -976,8 +997,8 @@ impl<M: Lent, N: Backend> World<M, N> {
     /// Forgets a half, until the end: an owned channel is then freed by hand.
     fn bury<H: 'static>(&mut self, half: Box<H>) {
         if self.attached {
-            // SAFETY: the same layout; the memory is freed without the destructor.
-            drop(unsafe { Box::from_raw(Box::into_raw(half).cast::<ManuallyDrop<H>>()) });
+            // SAFETY: it is a box, and no future and no guard of it is there.
+            unsafe { free_undropped(Box::into_raw(half)) };
         } else {
             // Dropped late: nobody knows of it meanwhile.
             self.graveyard.insert(0, Box::new(move || drop(half)));

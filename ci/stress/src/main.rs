@@ -1,13 +1,13 @@
 //! Threads that lend, borrow, give up and go, as fast as they can, without a test harness: for the sanitizers.
 //!
-//! The first argument is the number of rounds. With a second one, `no-event`, the backend `Event` is left out: it
-//! synchronises in a mutex of std, which ThreadSanitizer does not see into.
+//! The first argument is the number of rounds. With a second one, `no-event`, the backend `Event` is left out: with `std` it
+//! synchronises in a mutex of std, which ThreadSanitizer does not see into. See `event.rs`.
 
-use std::future::Future;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
+mod tasks;
+mod tools;
+
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -15,81 +15,7 @@ use ref_channel::notifier::{
     AsyncNotifier, AtomicWaker, BlockingNotifier, Event, MultiNotifier, Notifier, Park, Spin, WakerQueue, WakerSlot,
 };
 use ref_channel::{LendTimeoutError, RefChannel, RefGuard, RefMutChannel, RefMutGuard, TryLendError};
-
-const LOANS: u64 = 200;
-
-/// Plain memory on the lender's side, with a checksum: whoever sees it half written, or writes it too late, is caught.
-#[derive(Clone)]
-struct Page {
-    words: [u64; 16],
-    sum: u64,
-}
-
-impl Page {
-    fn new() -> Self {
-        Self { words: [0; 16], sum: 0 }
-    }
-
-    fn bump(&mut self) {
-        self.check();
-        for word in &mut self.words {
-            *word += 1;
-        }
-        self.sum = self.words.iter().sum();
-    }
-
-    fn check(&self) {
-        assert_eq!(self.sum, self.words.iter().sum::<u64>(), "a torn value");
-    }
-
-    fn count(&self) -> u64 {
-        self.check();
-        self.words[0]
-    }
-}
-
-/// A small generator of numbers: what each thread does next.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-}
-
-struct Unpark(thread::Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// Its own waker for each call: the backends see many.
-fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
-}
-
-fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// The end of a scope waits for its threads, too, but in a way that ThreadSanitizer does not see; this it does.
-fn join_all(threads: Vec<thread::ScopedJoinHandle<'_, ()>>) {
-    for thread in threads {
-        thread.join().unwrap();
-    }
-}
+use tools::{Dice, LOANS, Page, block_on, join_all, poll_once};
 
 /// Every blocking way to lend, against a borrower that takes, or gives up.
 fn blocking<N: BlockingNotifier>(seed: u64) {
@@ -143,87 +69,6 @@ fn blocking<N: BlockingNotifier>(seed: u64) {
         drop(lender);
         thread.join().unwrap();
     });
-}
-
-/// The futures, on two threads: dropped, withdrawn and awaited at any moment.
-fn futures<N: AsyncNotifier>(seed: u64) {
-    let (mut lender, mut borrower) = RefMutChannel::<Page, N>::new().into_split();
-    let taken = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&taken);
-    let borrows = move || {
-        let mut dice = Dice(seed | 1);
-        loop {
-            let mut borrow = pin!(borrower.borrow());
-            // Given up soon, or later.
-            if dice.roll(3) == 0 {
-                let polled = poll_once(borrow.as_mut());
-                match polled {
-                    Poll::Pending => continue,
-                    Poll::Ready(Err(_)) => return,
-                    Poll::Ready(Ok(mut guard)) => guard.bump(),
-                }
-            } else {
-                match block_on(borrow) {
-                    Err(_) => return,
-                    Ok(mut guard) => guard.bump(),
-                }
-            }
-            counter.fetch_add(1, Relaxed);
-        }
-    };
-    thread::scope(|scope| {
-        let thread = scope.spawn(borrows);
-        let mut dice = Dice(seed | 2);
-        let mut page = Page::new();
-        let mut box_page = Box::new(Page::new());
-        for _ in 0..LOANS {
-            match dice.roll(6) {
-                0 => {
-                    // SAFETY: it is awaited.
-                    block_on(unsafe { lender.lend(&mut page) }).unwrap();
-                }
-                1 => {
-                    // SAFETY: it is dropped below, which waits.
-                    let mut lend = pin!(unsafe { lender.lend(&mut page) });
-                    let _ = poll_once(lend.as_mut());
-                    thread::yield_now();
-                }
-                2 => {
-                    let mut lend = pin!(lender.lend_owned(page.clone()));
-                    if poll_once(lend.as_mut()).is_pending() {
-                        lend.as_mut().withdraw();
-                        match block_on(lend) {
-                            Ok(back) => assert_eq!(back.count(), page.count() + 1),
-                            Err(error) => assert_eq!(error.0.count(), page.count()),
-                        }
-                    }
-                }
-                3 => {
-                    let before = box_page.count();
-                    box_page = block_on(lender.lend_boxed(box_page)).unwrap();
-                    assert_eq!(box_page.count(), before + 1);
-                }
-                4 => {
-                    // Handed over, if it was taken by then.
-                    let mut lend = pin!(lender.lend_boxed(Box::new(Page::new())));
-                    let _ = poll_once(lend.as_mut());
-                }
-                _ => {
-                    block_on(lender.requested()).unwrap();
-                    // SAFETY: it is awaited.
-                    match block_on(unsafe { lender.try_lend(&mut page) }) {
-                        Ok(()) => {}
-                        // It was given up meanwhile.
-                        Err(why) => assert_eq!(why, TryLendError::NotRequested),
-                    }
-                }
-            }
-            page.check();
-        }
-        drop(lender);
-        thread.join().unwrap();
-    });
-    assert!(taken.load(Relaxed) > 0);
 }
 
 /// Many borrowers, of which some go.
@@ -342,16 +187,18 @@ fn main() {
         blocking::<AtomicWaker>(seed);
         blocking::<Spin>(seed);
         blocking::<Park>(seed);
-        futures::<WakerSlot>(seed);
-        futures::<WakerQueue>(seed);
-        futures::<AtomicWaker>(seed);
+        tasks::futures::<WakerSlot>(seed);
+        tasks::futures::<WakerQueue>(seed);
+        tasks::futures::<AtomicWaker>(seed);
         clones::<WakerQueue>(seed);
         clones::<Spin>(seed);
+        tasks::clones::<WakerQueue>(seed);
         shared::<WakerQueue>(seed);
         shared::<Spin>(seed);
+        tasks::shared::<WakerQueue>(seed);
         if event {
             blocking::<Event>(seed);
-            futures::<Event>(seed);
+            tasks::futures::<Event>(seed);
             clones::<Event>(seed);
             shared::<Event>(seed);
         }
