@@ -1298,7 +1298,8 @@ fn the_closure_of_lend_while_panics<N: BlockingNotifier + 'static>() {
                 *guard += 1;
             }
             drop(guard);
-            assert!(borrower.borrow_blocking().is_err());
+            // As long as the panic is on its way out of the closure, it is on offer.
+            while borrower.borrow_blocking().is_ok() {}
         });
         let call = survive(|| {
             lender.lend_while(&mut value, || {

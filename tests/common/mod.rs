@@ -84,7 +84,8 @@ impl Drop for Counted<'_> {
 /// report what leaks otherwise.
 static FORGOTTEN: Mutex<Vec<Place>> = Mutex::new(Vec::new());
 
-struct Place(#[expect(dead_code, reason = "only to be found")] *mut ());
+/// Only to be found.
+struct Place(*mut ());
 
 // SAFETY: an address, which nobody uses.
 unsafe impl Send for Place {}

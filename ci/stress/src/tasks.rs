@@ -6,10 +6,24 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
 use std::thread;
 
-use ref_channel::notifier::{AsyncNotifier, MultiNotifier};
-use ref_channel::{RefChannel, RefGuard, RefMutChannel, TryLendError};
+use ref_channel::notifier::{AsyncNotifier, MultiNotifier, Notifier};
+use ref_channel::{RefChannel, RefGuard, RefMutChannel, RefMutGuard, TryLendError};
 
 use crate::tools::{Dice, LOANS, Page, block_on, join_all, poll_once};
+
+/// Uses a guard, at times in two parts on two threads, either of which may end the loan.
+fn work<N: Notifier>(mut guard: RefMutGuard<'_, Page, N>, dice: &mut Dice) {
+    guard.bump();
+    if dice.roll(16) == 0 {
+        let (mut one, mut two) = RefMutGuard::map_split(guard, |page| page.words.split_at_mut(8));
+        thread::scope(|scope| {
+            let thread = scope.spawn(move || one.reverse());
+            two.reverse();
+            drop(two);
+            thread.join().unwrap();
+        });
+    }
+}
 
 /// The futures, on two threads: dropped, withdrawn and awaited at any moment.
 pub fn futures<N: AsyncNotifier>(seed: u64) {
@@ -26,12 +40,12 @@ pub fn futures<N: AsyncNotifier>(seed: u64) {
                 match polled {
                     Poll::Pending => continue,
                     Poll::Ready(Err(_)) => return,
-                    Poll::Ready(Ok(mut guard)) => guard.bump(),
+                    Poll::Ready(Ok(guard)) => work(guard, &mut dice),
                 }
             } else {
                 match block_on(borrow) {
                     Err(_) => return,
-                    Ok(mut guard) => guard.bump(),
+                    Ok(guard) => work(guard, &mut dice),
                 }
             }
             counter.fetch_add(1, Relaxed);
@@ -116,7 +130,7 @@ pub fn clones<N: MultiNotifier + AsyncNotifier>(seed: u64) {
                         }
                         _ => block_on(borrower.borrow()),
                     };
-                    guard.unwrap().bump();
+                    work(guard.unwrap(), &mut dice);
                     taken.fetch_add(1, Relaxed);
                 }
             }));
