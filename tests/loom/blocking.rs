@@ -4,7 +4,7 @@ use loom::thread;
 use ref_channel::notifier::{BlockingNotifier, Park, Spin, WakerQueue, WakerSlot};
 use ref_channel::{Channel, Exclusive, Shared};
 
-use crate::common::{Flag, Probe, Scope, block_on, explore, for_notifiers, halves, model};
+use crate::common::{Flag, Probe, block_on, for_notifiers, halves, model};
 
 fn loans<N: BlockingNotifier + 'static>(count: u32) {
     let (mut lender, mut borrower) = halves::<Exclusive, N>();
@@ -30,14 +30,14 @@ fn two<N: BlockingNotifier + 'static>() {
 
 for_notifiers! { one:
     one_waker_slot = WakerSlot;
-    one_waker_queue = WakerQueue, bound 7;
-    one_spin = Spin, bound 5;
+    one_waker_queue = WakerQueue;
+    one_spin = Spin;
     one_park = Park;
 }
 
 for_notifiers! { two:
-    two_waker_slot = WakerSlot, bound 3;
-    two_park = Park, bound 3;
+    two_waker_slot = WakerSlot;
+    two_park = Park;
 }
 
 /// A thread lends to a task.
@@ -83,8 +83,8 @@ fn while_exclusive<N: BlockingNotifier + 'static>() {
 }
 
 for_notifiers! { while_exclusive:
-    while_exclusive_waker_slot = WakerSlot, bound 6;
-    while_exclusive_park = Park, bound 6;
+    while_exclusive_waker_slot = WakerSlot;
+    while_exclusive_park = Park;
 }
 
 /// Two loans for certain, while the closure waits for them.
@@ -111,7 +111,7 @@ fn while_exclusive_twice() {
 
 #[test]
 fn while_shared() {
-    explore("blocking::while_shared", Scope::Bound(6), || {
+    model("blocking::while_shared", || {
         let (mut lender, mut borrower) = halves::<Shared, WakerSlot>();
         thread::spawn(move || {
             for _ in 0..2 {

@@ -6,7 +6,7 @@ use loom::thread;
 use ref_channel::notifier::{AsyncNotifier, WakerQueue, WakerSlot};
 use ref_channel::{Channel, Exclusive, RefGuard, Shared};
 
-use crate::common::{Scope, Tracked, block_on, explore, for_notifiers, model, poll_once};
+use crate::common::{Tracked, block_on, for_notifiers, model, poll_once};
 
 /// A box as the future left it: the model fails if it leaks, and if its drop meets a guard.
 fn dropped<N: AsyncNotifier + 'static>() {
@@ -24,7 +24,7 @@ fn dropped<N: AsyncNotifier + 'static>() {
 
 for_notifiers! { dropped:
     dropped_waker_slot = WakerSlot;
-    dropped_waker_queue = WakerQueue, bound 7;
+    dropped_waker_queue = WakerQueue;
 }
 
 /// The next loan waits for the guard that has the box, and publishes after that guard has read what to free.
@@ -45,18 +45,18 @@ fn next(count: u32) {
 
 #[test]
 fn lend_after_dropped() {
-    explore("boxed::lend_after_dropped", Scope::Bound(5), || next(1));
+    model("boxed::lend_after_dropped", || next(1));
 }
 
 #[test]
 fn dropped_twice() {
-    explore("boxed::dropped_twice", Scope::Bound(3), || next(2));
+    model("boxed::dropped_twice", || next(2));
 }
 
 /// Two guards of a box, on two threads: the last one frees it.
 #[test]
 fn dropped_shared() {
-    explore("boxed::dropped_shared", Scope::Bound(5), || {
+    model("boxed::dropped_shared", || {
         let (mut lender, borrower) = Channel::<Tracked, Shared>::new().into_split();
         thread::spawn(move || {
             // Two threads use it, so it has to live for ever.

@@ -53,18 +53,18 @@ fn borrow_forgotten<N: AsyncNotifier + 'static>() {
 
 for_notifiers! { borrow_dropped:
     borrow_dropped_waker_slot = WakerSlot;
-    borrow_dropped_waker_slot_eager = WakerSlot, eager 8;
+    borrow_dropped_waker_slot_eager = WakerSlot, eager;
     borrow_dropped_waker_queue = WakerQueue;
-    borrow_dropped_waker_queue_eager = WakerQueue, eager 7;
+    borrow_dropped_waker_queue_eager = WakerQueue, eager;
     borrow_dropped_atomic_waker = AtomicWaker;
-    borrow_dropped_atomic_waker_eager = AtomicWaker, eager 6;
+    borrow_dropped_atomic_waker_eager = AtomicWaker, eager;
 }
 
 for_notifiers! { borrow_forgotten:
     borrow_forgotten_waker_slot = WakerSlot;
-    borrow_forgotten_waker_slot_eager = WakerSlot, eager 8;
+    borrow_forgotten_waker_slot_eager = WakerSlot, eager;
     borrow_forgotten_waker_queue = WakerQueue;
-    borrow_forgotten_waker_queue_eager = WakerQueue, eager 6;
+    borrow_forgotten_waker_queue_eager = WakerQueue, eager;
 }
 
 /// A borrower that gives up and goes away: the lender is told of that, and of nothing else.
@@ -84,9 +84,9 @@ fn borrow_given_up<N: AsyncNotifier + 'static>() {
 
 for_notifiers! { borrow_given_up:
     borrow_given_up_waker_slot = WakerSlot;
-    borrow_given_up_waker_slot_eager = WakerSlot, eager 11;
+    borrow_given_up_waker_slot_eager = WakerSlot, eager;
     borrow_given_up_waker_queue = WakerQueue;
-    borrow_given_up_waker_queue_eager = WakerQueue, eager 10;
+    borrow_given_up_waker_queue_eager = WakerQueue, eager;
 }
 
 /// Fault 3: a lend future that is dropped leaves nothing dangling. If the value is out, the drop waits; the value
@@ -112,11 +112,11 @@ fn lend_dropped<N: AsyncNotifier + 'static>() {
 
 for_notifiers! { lend_dropped:
     lend_dropped_waker_slot = WakerSlot;
-    lend_dropped_waker_slot_eager = WakerSlot, eager 7;
-    lend_dropped_waker_queue = WakerQueue, bound 7;
-    lend_dropped_waker_queue_eager = WakerQueue, eager 5;
+    lend_dropped_waker_slot_eager = WakerSlot, eager;
+    lend_dropped_waker_queue = WakerQueue;
+    lend_dropped_waker_queue_eager = WakerQueue, eager;
     lend_dropped_atomic_waker = AtomicWaker;
-    lend_dropped_atomic_waker_eager = AtomicWaker, eager 7;
+    lend_dropped_atomic_waker_eager = AtomicWaker, eager;
 }
 
 /// The same of the value that the future owns: it is dropped after the guard.
@@ -133,7 +133,7 @@ fn lend_owned_dropped<N: AsyncNotifier + 'static>() {
 
 for_notifiers! { lend_owned_dropped:
     lend_owned_dropped_waker_slot = WakerSlot;
-    lend_owned_dropped_waker_slot_eager = WakerSlot, eager 7;
+    lend_owned_dropped_waker_slot_eager = WakerSlot, eager;
 }
 
 /// The loan that follows a dropped one is none of its business.
@@ -154,6 +154,6 @@ fn lend_after_dropped<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { lend_after_dropped:
-    lend_after_dropped_waker_slot = WakerSlot, bound 5;
-    lend_after_dropped_waker_slot_eager = WakerSlot, eager 5;
+    lend_after_dropped_waker_slot = WakerSlot;
+    lend_after_dropped_waker_slot_eager = WakerSlot, eager;
 }

@@ -13,17 +13,7 @@ use loom::thread::{self, Thread};
 use ref_channel::notifier::{AsyncNotifier, BlockingNotifier, Deadline, Key, Notice, Notifier, WakerSlot};
 use ref_channel::{Borrower, Channel, Exclusive, Lender, Mutability};
 
-/// How a model is explored.
-#[derive(Clone, Copy)]
-pub enum Scope {
-    /// Every interleaving.
-    All,
-    /// Every interleaving of at most so many preemptions, for a model that has too many.
-    Bound(usize),
-    /// The same, and each task also polls once more without having been woken, so that the outcome may also be seen
-    /// without the synchronisation of a wake, and a registration is renewed at any moment.
-    Eager(usize),
-}
+use crate::bounds::{DEEP, bound};
 
 std::thread_local! {
     /// How often a task polls before it waits. Loom runs all threads of a model on one.
@@ -31,32 +21,18 @@ std::thread_local! {
 }
 
 pub fn model(name: &str, f: impl Fn() + Send + Sync + 'static) {
-    explore(name, Scope::All, f);
+    explore(name, false, f);
 }
 
-/// For `ci/orderings.py`, which runs the models over and over: every one is eager, with few preemptions.
-fn quick(scope: Scope) -> Scope {
-    match scope {
-        _ if std::env::var_os("REF_CHANNEL_QUICK").is_none() => scope,
-        Scope::All => Scope::Eager(3),
-        Scope::Bound(bound) => Scope::Eager(bound.min(1)),
-        Scope::Eager(bound) => Scope::Eager(bound.min(3)),
-    }
-}
-
-pub fn explore(name: &str, scope: Scope, f: impl Fn() + Send + Sync + 'static) {
-    let (bound, polls, how) = match quick(scope) {
-        Scope::All => (None, 1, "no bound".to_owned()),
-        Scope::Bound(bound) => (Some(bound), 1, format!("at most {bound} preemptions")),
-        Scope::Eager(bound) => (Some(bound), 2, format!("at most {bound} preemptions, eager")),
-    };
-    let bound = match std::env::var("REF_CHANNEL_BOUND").ok().as_deref() {
-        None => bound,
-        Some("none") => None,
-        Some(number) => number.parse().ok(),
-    };
+/// Runs `f` through every interleaving, or through those of [so many](bound) preemptions.
+///
+/// In an eager model each task also polls once more without having been woken, so that the outcome may also be seen
+/// without the synchronisation of a wake, and a registration is renewed at any moment.
+pub fn explore(name: &str, eager: bool, f: impl Fn() + Send + Sync + 'static) {
+    let name = name.trim_start_matches("loom::");
+    let (bound, eager) = how(name, eager);
     let start = std::time::Instant::now();
-    POLLS.set(polls);
+    POLLS.set(if eager { 2 } else { 1 });
     let mut builder = loom::model::Builder::new();
     builder.max_branches = 10_000;
     builder.preemption_bound = bound;
@@ -67,24 +43,44 @@ pub fn explore(name: &str, scope: Scope, f: impl Fn() + Send + Sync + 'static) {
         f();
     });
     let seconds = start.elapsed().as_secs_f64();
-    println!("{name}: {} interleavings, {how}, {seconds:.1} s", count.load(Relaxed));
+    let bound = bound.map_or("none".to_owned(), |bound| bound.to_string());
+    let eager = if eager { ", eager" } else { "" };
+    println!(
+        "{name}: {} interleavings, bound {bound}{eager}, {seconds:.1} s",
+        count.load(Relaxed)
+    );
+}
+
+/// The bound of preemptions, and whether it is eager.
+fn how(name: &str, eager: bool) -> (Option<usize>, bool) {
+    let bound = bound(name);
+    // `ci/bounds.py` looks for the bounds.
+    match std::env::var("REF_CHANNEL_BOUND").ok().as_deref() {
+        Some("none") => return (None, eager),
+        Some(number) => return (Some(number.parse().unwrap()), eager),
+        None => {}
+    }
+    // `ci/orderings.py` runs the models over and over.
+    if std::env::var_os("REF_CHANNEL_QUICK").is_some() && !DEEP.contains(&name) {
+        return (Some(bound.unwrap_or(3).min(3)), true);
+    }
+    (bound, eager)
 }
 
 /// Makes the same model for each of some notifiers.
 macro_rules! for_notifiers {
-    ($model:ident: $($name:ident = $notifier:ty $(, $scope:ident $bound:literal)?;)*) => {
+    ($model:ident: $($name:ident = $notifier:ty $(, $eager:ident)?;)*) => {
         $(
             #[test]
             fn $name() {
                 let name = concat!(module_path!(), "::", stringify!($name));
-                let scope = crate::common::for_notifiers!(@scope $($scope $bound)?);
-                crate::common::explore(name, scope, || $model::<$notifier>());
+                let eager = crate::common::for_notifiers!(@ $($eager)?);
+                crate::common::explore(name, eager, || $model::<$notifier>());
             }
         )*
     };
-    (@scope) => { crate::common::Scope::All };
-    (@scope bound $bound:literal) => { crate::common::Scope::Bound($bound) };
-    (@scope eager $bound:literal) => { crate::common::Scope::Eager($bound) };
+    (@) => { false };
+    (@ eager) => { true };
 }
 pub(crate) use for_notifiers;
 

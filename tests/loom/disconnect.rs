@@ -11,84 +11,99 @@ use crate::common::{Flag, Probe, Watched, block_on, halves, model, poll_once};
 type WatchedLender = Lender<'static, Probe, Exclusive, Watched>;
 type WatchedBorrower = Borrower<'static, Probe, Exclusive, Watched>;
 
-/// What a half does before it is dropped, and what that is called.
-type Deed<H> = (&'static str, fn(&mut H));
+/// What the lender does before it is dropped.
+mod lends {
+    use super::*;
 
-const LENDERS: [Deed<WatchedLender>; 7] = [
-    ("idle", |_| ()),
-    ("lend dropped", |lender| {
+    pub fn idle(_: &mut WatchedLender) {}
+
+    pub fn lend_dropped(lender: &mut WatchedLender) {
         let _ = poll_once(Box::pin(lender.lend_owned(Probe::new(0))).as_mut());
-    }),
-    ("lend forgotten", |lender| {
+    }
+
+    pub fn lend_forgotten(lender: &mut WatchedLender) {
         let mut lend = Box::pin(lender.lend_owned(Probe::new(0)));
         let _ = poll_once(lend.as_mut());
         std::mem::forget(lend);
-    }),
-    ("box handed over", |lender| {
+    }
+
+    pub fn box_handed_over(lender: &mut WatchedLender) {
         let _ = poll_once(Box::pin(lender.lend_boxed(Box::new(Probe::new(0)))).as_mut());
-    }),
-    ("lend", |lender| {
+    }
+
+    pub fn lend(lender: &mut WatchedLender) {
         let _ = block_on(lender.lend_owned(Probe::new(0)));
-    }),
-    ("lend blocking", |lender| {
+    }
+
+    pub fn lend_blocking(lender: &mut WatchedLender) {
         let _ = lender.lend_blocking(&mut Probe::new(0));
-    }),
-    ("requested forgotten", |lender| {
+    }
+
+    pub fn requested_forgotten(lender: &mut WatchedLender) {
         let mut requested = Box::pin(lender.requested());
         let _ = poll_once(requested.as_mut());
         std::mem::forget(requested);
-    }),
-];
-
-/// Fault 6, in each pair of states.
-fn dropped_in_each_state((borrows, borrow): Deed<WatchedBorrower>) {
-    for (lends, lend) in LENDERS {
-        model(&format!("disconnect::{borrows}, {lends}"), move || {
-            let (mut lender, mut borrower) = halves::<Exclusive, Watched>();
-            thread::spawn(move || borrow(&mut borrower));
-            lend(&mut lender);
-        });
     }
 }
 
-#[test]
-fn idle() {
-    dropped_in_each_state(("borrower idle", |_| ()));
-}
+/// What the borrower does before it is dropped.
+mod borrows {
+    use super::*;
 
-#[test]
-fn borrow_dropped() {
-    dropped_in_each_state(("borrow dropped", |borrower| {
+    pub fn idle(_: &mut WatchedBorrower) {}
+
+    pub fn borrow_dropped(borrower: &mut WatchedBorrower) {
         let _ = poll_once(Box::pin(borrower.borrow()).as_mut());
-    }));
-}
+    }
 
-#[test]
-fn borrow_forgotten() {
-    dropped_in_each_state(("borrow forgotten", |borrower| {
+    pub fn borrow_forgotten(borrower: &mut WatchedBorrower) {
         let mut borrow = Box::pin(borrower.borrow());
         if poll_once(borrow.as_mut()).is_pending() {
             std::mem::forget(borrow);
         }
-    }));
-}
+    }
 
-#[test]
-fn borrow() {
-    dropped_in_each_state(("borrow", |borrower| {
+    pub fn borrow(borrower: &mut WatchedBorrower) {
         if let Ok(mut value) = block_on(borrower.borrow()) {
             value.bump();
         }
-    }));
-}
+    }
 
-#[test]
-fn borrow_blocking() {
-    dropped_in_each_state(("borrow blocking", |borrower| {
+    pub fn borrow_blocking(borrower: &mut WatchedBorrower) {
         if let Ok(mut value) = borrower.borrow_blocking() {
             value.bump();
         }
-    }));
+    }
+}
+
+/// Fault 6, in each pair of states.
+macro_rules! dropped_in_each_state {
+    ($($borrow:ident: $($lend:ident)*;)*) => {
+        $(
+            mod $borrow {
+                use super::*;
+
+                $(
+                    #[test]
+                    fn $lend() {
+                        model(concat!(module_path!(), "::", stringify!($lend)), || {
+                            let (mut lender, mut borrower) = halves::<Exclusive, Watched>();
+                            thread::spawn(move || borrows::$borrow(&mut borrower));
+                            lends::$lend(&mut lender);
+                        });
+                    }
+                )*
+            }
+        )*
+    };
+}
+
+dropped_in_each_state! {
+    idle: idle lend_dropped lend_forgotten box_handed_over lend lend_blocking requested_forgotten;
+    borrow_dropped: idle lend_dropped lend_forgotten box_handed_over lend lend_blocking requested_forgotten;
+    borrow_forgotten: idle lend_dropped lend_forgotten box_handed_over lend lend_blocking requested_forgotten;
+    borrow: idle lend_dropped lend_forgotten box_handed_over lend lend_blocking requested_forgotten;
+    borrow_blocking: idle lend_dropped lend_forgotten box_handed_over lend lend_blocking requested_forgotten;
 }
 
 /// Of two clones only the last one to go says so, after all that the other did.

@@ -6,7 +6,7 @@ use loom::thread;
 use ref_channel::Exclusive;
 use ref_channel::notifier::{AsyncNotifier, Park, Spin, WakerQueue, WakerSlot};
 
-use crate::common::{Flag, Probe, Scope, block_on, explore, for_notifiers, halves, model, poll_once};
+use crate::common::{Flag, Probe, block_on, for_notifiers, halves, model, poll_once};
 
 /// The stale value is 0, the new one 10. The borrower sees each at most once, the new one for certain.
 fn lend_after_forgotten<N: AsyncNotifier + 'static>() {
@@ -29,18 +29,18 @@ fn lend_after_forgotten<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { lend_after_forgotten:
-    lend_after_forgotten_waker_slot = WakerSlot, bound 5;
-    lend_after_forgotten_waker_slot_eager = WakerSlot, eager 5;
-    lend_after_forgotten_waker_queue = WakerQueue, bound 5;
-    lend_after_forgotten_waker_queue_eager = WakerQueue, eager 4;
-    lend_after_forgotten_spin = Spin, bound 4;
-    lend_after_forgotten_spin_eager = Spin, eager 3;
+    lend_after_forgotten_waker_slot = WakerSlot;
+    lend_after_forgotten_waker_slot_eager = WakerSlot, eager;
+    lend_after_forgotten_waker_queue = WakerQueue;
+    lend_after_forgotten_waker_queue_eager = WakerQueue, eager;
+    lend_after_forgotten_spin = Spin;
+    lend_after_forgotten_spin_eager = Spin, eager;
 }
 
 /// A forgotten offer that is taken while the next one would be published: nothing is overwritten.
 #[test]
 fn lend_blocking_after_forgotten() {
-    explore("forgotten::lend_blocking_after_forgotten", Scope::Bound(4), || {
+    model("forgotten::lend_blocking_after_forgotten", || {
         let (mut lender, mut borrower) = halves::<Exclusive, WakerSlot>();
         thread::spawn(move || {
             let mut seen = borrower.borrow_blocking().unwrap().bump();
@@ -128,7 +128,7 @@ fn lend_after_forgotten_requested() {
 /// Threads only, over `Park`: a timeout that passes while a forgotten loan is out counts as a timeout.
 #[test]
 fn lend_timeout_after_timeout() {
-    explore("forgotten::lend_timeout_after_timeout", Scope::Bound(4), || {
+    model("forgotten::lend_timeout_after_timeout", || {
         let (mut lender, mut borrower) = halves::<Exclusive, Park>();
         thread::spawn(move || {
             borrower.borrow_blocking().unwrap().bump();

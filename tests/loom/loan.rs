@@ -45,31 +45,31 @@ fn shared<N: AsyncNotifier + 'static>() {
 for_notifiers! { one:
     one_waker_slot = WakerSlot;
     one_waker_queue = WakerQueue;
-    one_waker_queue_eager = WakerQueue, eager 8;
+    one_waker_queue_eager = WakerQueue, eager;
     one_atomic_waker = AtomicWaker;
-    one_atomic_waker_eager = AtomicWaker, eager 7;
+    one_atomic_waker_eager = AtomicWaker, eager;
     one_event = Event;
-    one_event_eager = Event, eager 6;
-    one_spin = Spin, bound 6;
-    one_spin_eager = Spin, eager 5;
+    one_event_eager = Event, eager;
+    one_spin = Spin;
+    one_spin_eager = Spin, eager;
 }
 
 for_notifiers! { two:
     two_waker_slot = WakerSlot;
-    two_waker_slot_eager = WakerSlot, eager 5;
+    two_waker_slot_eager = WakerSlot, eager;
     two_waker_queue = WakerQueue;
-    two_waker_queue_eager = WakerQueue, eager 4;
-    two_atomic_waker = AtomicWaker, bound 6;
-    two_atomic_waker_eager = AtomicWaker, eager 2;
-    two_spin = Spin, bound 4;
-    two_spin_eager = Spin, eager 2;
+    two_waker_queue_eager = WakerQueue, eager;
+    two_atomic_waker = AtomicWaker;
+    two_atomic_waker_eager = AtomicWaker, eager;
+    two_spin = Spin;
+    two_spin_eager = Spin, eager;
 }
 
 for_notifiers! { shared:
     shared_waker_slot = WakerSlot;
-    shared_waker_slot_eager = WakerSlot, eager 11;
+    shared_waker_slot_eager = WakerSlot, eager;
     shared_waker_queue = WakerQueue;
-    shared_waker_queue_eager = WakerQueue, eager 7;
+    shared_waker_queue_eager = WakerQueue, eager;
 }
 
 /// The value moves in and out of the future.

@@ -11,6 +11,7 @@
 mod common;
 
 mod blocking;
+mod bounds;
 mod boxed;
 mod cancel;
 mod disconnect;

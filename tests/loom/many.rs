@@ -23,12 +23,12 @@ fn one_each<N: AsyncNotifier + MultiNotifier + 'static>() {
 }
 
 for_notifiers! { one_each:
-    one_each_waker_queue = WakerQueue, bound 2;
-    one_each_waker_queue_eager = WakerQueue, eager 1;
-    one_each_event = Event, bound 2;
-    one_each_event_eager = Event, eager 1;
-    one_each_spin = Spin, bound 1;
-    one_each_spin_eager = Spin, eager 0;
+    one_each_waker_queue = WakerQueue;
+    one_each_waker_queue_eager = WakerQueue, eager;
+    one_each_event = Event;
+    one_each_event_eager = Event, eager;
+    one_each_spin = Spin;
+    one_each_spin_eager = Spin, eager;
 }
 
 /// The one that waits longest is woken, and cancelled: the other one, which waits behind it and does not look by itself, has
@@ -60,12 +60,12 @@ fn cancelled_as_it_is_woken<N: AsyncNotifier + MultiNotifier + 'static>() {
 }
 
 for_notifiers! { cancelled_as_it_is_woken:
-    cancelled_as_it_is_woken_waker_queue = WakerQueue, bound 6;
-    cancelled_as_it_is_woken_waker_queue_eager = WakerQueue, eager 5;
-    cancelled_as_it_is_woken_event = Event, bound 6;
-    cancelled_as_it_is_woken_event_eager = Event, eager 5;
-    cancelled_as_it_is_woken_spin = Spin, bound 6;
-    cancelled_as_it_is_woken_spin_eager = Spin, eager 5;
+    cancelled_as_it_is_woken_waker_queue = WakerQueue;
+    cancelled_as_it_is_woken_waker_queue_eager = WakerQueue, eager;
+    cancelled_as_it_is_woken_event = Event;
+    cancelled_as_it_is_woken_event_eager = Event, eager;
+    cancelled_as_it_is_woken_spin = Spin;
+    cancelled_as_it_is_woken_spin_eager = Spin, eager;
 }
 
 /// The same with each on a thread of its own: the first is cancelled, the second waits to the end.
@@ -92,10 +92,10 @@ fn cancelled_elsewhere<N: AsyncNotifier + MultiNotifier + 'static>() {
 }
 
 for_notifiers! { cancelled_elsewhere:
-    cancelled_elsewhere_waker_queue = WakerQueue, bound 2;
-    cancelled_elsewhere_waker_queue_eager = WakerQueue, eager 2;
-    cancelled_elsewhere_event = Event, bound 2;
-    cancelled_elsewhere_event_eager = Event, eager 2;
+    cancelled_elsewhere_waker_queue = WakerQueue;
+    cancelled_elsewhere_waker_queue_eager = WakerQueue, eager;
+    cancelled_elsewhere_event = Event;
+    cancelled_elsewhere_event_eager = Event, eager;
 }
 
 /// An exclusive offer that stays up goes from one to the next, without the lender.
@@ -119,8 +119,8 @@ fn while_exclusive<N: BlockingNotifier + MultiNotifier + 'static>() {
 }
 
 for_notifiers! { while_exclusive:
-    while_exclusive_waker_queue = WakerQueue, bound 2;
-    while_exclusive_waker_queue_eager = WakerQueue, eager 2;
+    while_exclusive_waker_queue = WakerQueue;
+    while_exclusive_waker_queue_eager = WakerQueue, eager;
 }
 
 /// A shared loan wakes all; the first return ends it, and who came too late is answered by the next one, or told
@@ -141,10 +141,10 @@ fn shared<N: AsyncNotifier + MultiNotifier + 'static>() {
 }
 
 for_notifiers! { shared:
-    shared_waker_queue = WakerQueue, bound 2;
-    shared_waker_queue_eager = WakerQueue, eager 2;
-    shared_event = Event, bound 2;
-    shared_event_eager = Event, eager 2;
+    shared_waker_queue = WakerQueue;
+    shared_waker_queue_eager = WakerQueue, eager;
+    shared_event = Event;
+    shared_event_eager = Event, eager;
 }
 
 /// All who wait are told that the lender is gone.
@@ -157,8 +157,8 @@ fn lender_gone<N: AsyncNotifier + MultiNotifier + 'static>() {
 }
 
 for_notifiers! { lender_gone:
-    lender_gone_waker_queue = WakerQueue, bound 4;
-    lender_gone_waker_queue_eager = WakerQueue, eager 2;
-    lender_gone_event = Event, bound 3;
-    lender_gone_event_eager = Event, eager 3;
+    lender_gone_waker_queue = WakerQueue;
+    lender_gone_waker_queue_eager = WakerQueue, eager;
+    lender_gone_event = Event;
+    lender_gone_event_eager = Event, eager;
 }

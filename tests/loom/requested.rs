@@ -25,9 +25,9 @@ fn made<N: AsyncNotifier + 'static>() {
 
 for_notifiers! { made:
     made_waker_slot = WakerSlot;
-    made_waker_slot_eager = WakerSlot, eager 7;
+    made_waker_slot_eager = WakerSlot, eager;
     made_waker_queue = WakerQueue;
-    made_waker_queue_eager = WakerQueue, eager 4;
+    made_waker_queue_eager = WakerQueue, eager;
 }
 
 /// The request is given up, and the borrower goes away: `requested` resolves all the same, either way.
@@ -50,9 +50,9 @@ fn given_up<N: AsyncNotifier + 'static>() {
 
 for_notifiers! { given_up:
     given_up_waker_slot = WakerSlot;
-    given_up_waker_slot_eager = WakerSlot, eager 4;
+    given_up_waker_slot_eager = WakerSlot, eager;
     given_up_waker_queue = WakerQueue;
-    given_up_waker_queue_eager = WakerQueue, eager 6;
+    given_up_waker_queue_eager = WakerQueue, eager;
 }
 
 /// Dropped at any moment, it leaves no registration behind, and the loan goes on.
@@ -75,7 +75,7 @@ fn dropped<N: AsyncNotifier + 'static>() {
 
 for_notifiers! { dropped:
     dropped_waker_slot = WakerSlot;
-    dropped_waker_slot_eager = WakerSlot, eager 5;
+    dropped_waker_slot_eager = WakerSlot, eager;
     dropped_waker_queue = WakerQueue;
-    dropped_waker_queue_eager = WakerQueue, eager 4;
+    dropped_waker_queue_eager = WakerQueue, eager;
 }

@@ -7,7 +7,7 @@ use loom::thread;
 use ref_channel::notifier::WakerSlot;
 use ref_channel::{Channel, Exclusive, RefGuard, RefMutGuard, Shared};
 
-use crate::common::{Probe, Scope, block_on, explore, halves, model, poll_once};
+use crate::common::{Probe, block_on, halves, model, poll_once};
 
 /// Two values, side by side, of which loom knows the accesses.
 type Pair = (UnsafeCell<u32>, UnsafeCell<u32>);
@@ -56,7 +56,7 @@ fn parts() {
 /// A lend that is dropped waits for both.
 #[test]
 fn clones_of_a_dropped_lend() {
-    explore("shared::clones_of_a_dropped_lend", Scope::Bound(4), || {
+    model("shared::clones_of_a_dropped_lend", || {
         let (mut lender, borrower) = halves::<Shared, WakerSlot>();
         let borrower = Box::leak(Box::new(borrower));
         thread::spawn(move || {

@@ -29,8 +29,8 @@ fn lend_timeout<N: BlockingNotifier + 'static>() {
 }
 
 for_notifiers! { lend_timeout:
-    lend_timeout_waker_slot = WakerSlot, bound 6;
-    lend_timeout_park = Park, bound 6;
+    lend_timeout_waker_slot = WakerSlot;
+    lend_timeout_park = Park;
 }
 
 /// What a borrow that timed out did not take, the next one takes.
@@ -52,8 +52,8 @@ fn borrow_timeout<N: BlockingNotifier + 'static>() {
 }
 
 for_notifiers! { borrow_timeout:
-    borrow_timeout_waker_slot = WakerSlot, bound 7;
-    borrow_timeout_park = Park, bound 7;
+    borrow_timeout_waker_slot = WakerSlot;
+    borrow_timeout_park = Park;
 }
 
 /// Both are short of time: the loan takes place for both, or for neither.
@@ -74,5 +74,5 @@ fn both<N: BlockingNotifier + 'static>() {
 }
 
 for_notifiers! { both:
-    both_waker_slot = WakerSlot, bound 4;
+    both_waker_slot = WakerSlot;
 }

@@ -54,9 +54,9 @@ fn given_up_blocking<N: AsyncNotifier + BlockingNotifier + 'static>() {
 
 for_notifiers! { given_up:
     given_up_waker_slot = WakerSlot;
-    given_up_waker_slot_eager = WakerSlot, eager 8;
-    given_up_waker_queue = WakerQueue, bound 7;
-    given_up_waker_queue_eager = WakerQueue, eager 8;
+    given_up_waker_slot_eager = WakerSlot, eager;
+    given_up_waker_queue = WakerQueue;
+    given_up_waker_queue_eager = WakerQueue, eager;
 }
 
 for_notifiers! { given_up_blocking:
@@ -100,7 +100,7 @@ fn answered<N: AsyncNotifier + 'static>() {
 
 for_notifiers! { answered:
     answered_waker_slot = WakerSlot;
-    answered_waker_slot_eager = WakerSlot, eager 8;
+    answered_waker_slot_eager = WakerSlot, eager;
 }
 
 /// Of two requests one is given up: the loan stays for the other.
@@ -135,8 +135,8 @@ fn one_of_two_given_up<N: AsyncNotifier + ref_channel::notifier::MultiNotifier +
 }
 
 for_notifiers! { one_of_two_given_up:
-    one_of_two_given_up_waker_queue = WakerQueue, bound 7;
-    one_of_two_given_up_waker_queue_eager = WakerQueue, eager 7;
+    one_of_two_given_up_waker_queue = WakerQueue;
+    one_of_two_given_up_waker_queue_eager = WakerQueue, eager;
     one_of_two_given_up_event = Event;
-    one_of_two_given_up_event_eager = Event, eager 7;
+    one_of_two_given_up_event_eager = Event, eager;
 }

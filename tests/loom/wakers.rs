@@ -40,9 +40,9 @@ fn lender_moves<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { lender_moves:
-    lender_moves_waker_slot = WakerSlot, bound 6;
-    lender_moves_waker_queue = WakerQueue, bound 4;
-    lender_moves_atomic_waker = AtomicWaker, bound 6;
+    lender_moves_waker_slot = WakerSlot;
+    lender_moves_waker_queue = WakerQueue;
+    lender_moves_atomic_waker = AtomicWaker;
 }
 
 fn borrower_moves<N: AsyncNotifier + 'static>() {
@@ -58,7 +58,7 @@ fn borrower_moves<N: AsyncNotifier + 'static>() {
 
 for_notifiers! { borrower_moves:
     borrower_moves_waker_slot = WakerSlot;
-    borrower_moves_waker_queue = WakerQueue, bound 6;
+    borrower_moves_waker_queue = WakerQueue;
     borrower_moves_atomic_waker = AtomicWaker;
 }
 
@@ -79,9 +79,9 @@ fn both_move_twice<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { both_move_twice:
-    both_move_twice_waker_slot = WakerSlot, bound 3;
-    both_move_twice_waker_queue = WakerQueue, bound 2;
-    both_move_twice_event = Event, bound 2;
+    both_move_twice_waker_slot = WakerSlot;
+    both_move_twice_waker_queue = WakerQueue;
+    both_move_twice_event = Event;
 }
 
 /// The same of one half: polled by chance while it is being woken, it begins the next loan with another waker.
@@ -98,7 +98,7 @@ fn lender_moves_twice<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { lender_moves_twice:
-    lender_moves_twice_waker_slot = WakerSlot, bound 3;
+    lender_moves_twice_waker_slot = WakerSlot;
 }
 
 fn borrower_moves_twice<N: AsyncNotifier + 'static>() {
@@ -114,7 +114,7 @@ fn borrower_moves_twice<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { borrower_moves_twice:
-    borrower_moves_twice_waker_slot = WakerSlot, bound 3;
+    borrower_moves_twice_waker_slot = WakerSlot;
 }
 
 /// Each claim tells the waiter that the wakes before it are over, also that of a request that is given up. Here the lender
@@ -146,6 +146,6 @@ fn lender_moves_ahead_of_its_wakes<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { lender_moves_ahead_of_its_wakes:
-    lender_moves_ahead_of_its_wakes_waker_slot = WakerSlot, bound 5;
-    lender_moves_ahead_of_its_wakes_waker_queue = WakerQueue, bound 5;
+    lender_moves_ahead_of_its_wakes_waker_slot = WakerSlot;
+    lender_moves_ahead_of_its_wakes_waker_queue = WakerQueue;
 }

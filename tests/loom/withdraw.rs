@@ -38,11 +38,11 @@ fn withdraw<N: AsyncNotifier + 'static>() {
 
 for_notifiers! { withdraw:
     withdraw_waker_slot = WakerSlot;
-    withdraw_waker_slot_eager = WakerSlot, eager 6;
+    withdraw_waker_slot_eager = WakerSlot, eager;
     withdraw_waker_queue = WakerQueue;
-    withdraw_waker_queue_eager = WakerQueue, eager 5;
+    withdraw_waker_queue_eager = WakerQueue, eager;
     withdraw_atomic_waker = AtomicWaker;
-    withdraw_atomic_waker_eager = AtomicWaker, eager 6;
+    withdraw_atomic_waker_eager = AtomicWaker, eager;
 }
 
 /// After a withdraw the request stands, and the next loan answers it.
@@ -68,6 +68,6 @@ fn lend_after_withdraw<N: AsyncNotifier + 'static>() {
 }
 
 for_notifiers! { lend_after_withdraw:
-    lend_after_withdraw_waker_slot = WakerSlot, bound 5;
-    lend_after_withdraw_waker_slot_eager = WakerSlot, eager 3;
+    lend_after_withdraw_waker_slot = WakerSlot;
+    lend_after_withdraw_waker_slot_eager = WakerSlot, eager;
 }

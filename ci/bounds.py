@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Finds the bounds of the models: ci/bounds.py [part of a name]...
+
+A model that finishes within a minute gets no bound, any other one the highest with which it takes a few seconds. Run it after
+the code or the models have changed; it writes tests/loom/bounds.rs. Only the models that are named change there.
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TABLE = ROOT / "tests/loom/bounds.rs"
+ROW = re.compile(r'^    \("([a-z_:]+)", (\d+)\),$', re.M)
+# In seconds, of a model without and with a bound.
+MINUTE = 60
+FEW = float(os.environ.get("SECONDS_OF_A_MODEL", 8))
+
+
+def build():
+    environment = dict(os.environ, RUSTFLAGS="--cfg loom", CARGO_TARGET_DIR=str(ROOT / "target/loom"))
+    command = ["cargo", "test", "--release", "--features", "loom,atomic-waker,event-listener,spin,park", "--test", "loom"]
+    result = subprocess.run(command + ["--no-run"], cwd=ROOT, env=environment, capture_output=True, text=True)
+    binary = re.search(r"Executable .*\((.*)\)", result.stderr)
+    return ROOT / binary[1] if binary else sys.exit(result.stderr)
+
+
+def run(binary, model, bound, seconds):
+    """The seconds and the interleavings of a model; none if it takes too long."""
+    command = [str(binary), "--exact", model, "--nocapture", "--test-threads=1"]
+    environment = dict(os.environ, REF_CHANNEL_BOUND=str(bound))
+    start = time.monotonic()
+    try:
+        output = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return None
+    if output.returncode != 0:
+        # Spinning has no end for loom.
+        if "exceeded maximum number of branches" in output.stderr and bound == "none":
+            return None
+        sys.exit(f"{model} fails with bound {bound}\n{output.stderr}")
+    return time.monotonic() - start, int(re.search(r": (\d+) interleavings", output.stdout)[1])
+
+
+def find(binary, model):
+    """The highest bound, and how long it takes with it."""
+    steps = []
+    for bound in range(64):
+        step = run(binary, model, bound, FEW)
+        if step is None:
+            break
+        steps.append(step)
+        # There are no more preemptions than these.
+        if bound > 3 and len({count for _, count in steps[-3:]}) == 1:
+            break
+    # A model that grows as fast as ever does not come to its end soon.
+    grows = len(steps) > 2 and steps[-1][1] > 2 * steps[-2][1] and FEW > 4
+    unbounded = None if grows and step is None else run(binary, model, "none", MINUTE)
+    note = " ".join(f"{count}" for _, count in steps)
+    if unbounded:
+        print(f"{model}: none, {unbounded[0]:.1f} s, {unbounded[1]} ({note})", flush=True)
+        return None
+    print(f"{model}: {len(steps) - 1}, {steps[-1][0]:.1f} s ({note})", flush=True)
+    return len(steps) - 1
+
+
+def main():
+    binary = build()
+    listed = subprocess.run([str(binary), "--list"], capture_output=True, text=True).stdout
+    models = [m for m in re.findall(r"^(\S+): test$", listed, re.M) if not m.startswith("faults::")]
+    text = TABLE.read_text()
+    bounds = {model: int(bound) for model, bound in ROW.findall(text) if model in models}
+    asked = [m for m in models if not sys.argv[1:] or any(part in m for part in sys.argv[1:])]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        bounds |= dict(zip(asked, pool.map(lambda model: find(binary, model), asked)))
+    rows = [f'    ("{model}", {bound}),\n' for model, bound in sorted(bounds.items()) if bound is not None]
+    before, after = re.split(r"(?<=\[\(&str, usize\); )\d+\] = \[\n(?:.*\n)*?(?=\];)", text)
+    TABLE.write_text(f"{before}{len(rows)}] = [\n{''.join(rows)}{after}")
+
+
+if __name__ == "__main__":
+    main()
