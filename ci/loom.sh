@@ -21,19 +21,17 @@ models=$(sed -n 's/^ *Executable .*(\(.*\))$/\1/p' "$logs/build")
     "$0" --exact NAME --nocapture --test-threads=1 >"$1/NAME" 2>&1 || { tail -n 40 "$1/NAME"; echo "NAME: FAILED"; false; }
 ' "$models" "$logs"
 
-cat "$logs"/*::* | grep -oE '[a-z_]+::[a-z_, ]+: [0-9]+ interleavings, (no bound|at most [0-9]+ preemptions(, eager)?)' |
-    LC_ALL=C sort -u >"$logs/table"
-awk -F ': ' '{ sum += $2; bounded += /at most/ } END {
-    printf "models: %d runs, %d without a bound, %d interleavings\n", NR, NR - bounded, sum
+cat "$logs"/*::* | sed -nE 's/^.*\b([a-z_]+(::[a-z_]+)+): ([0-9]+) interleavings, bound (none|[0-9]+)(, eager)?, .*$/\1 \3 \4\5/p' |
+    LC_ALL=C sort >"$logs/table"
+awk '{ sum += $2; bounded += $3 !~ /none/ } END {
+    printf "models: %d, %d of them without a bound, %d interleavings\n", NR, NR - bounded, sum
 }' "$logs/table"
 
 {
     sed '/^| model/,$d' tests/loom/README.md
     echo '| model | interleavings | bound of preemptions |'
     echo '|---|---:|---|'
-    sed -E 's/^(.*): ([0-9]+) interleavings, no bound$/| `\1` | \2 | none |/
-        s/^(.*): ([0-9]+) interleavings, at most ([0-9]+) preemptions, eager$/| `\1` | \2 | \3, eager |/
-        s/^(.*): ([0-9]+) interleavings, at most ([0-9]+) preemptions$/| `\1` | \2 | \3 |/' "$logs/table"
+    sed -E 's/^([^ ]+) ([0-9]+) (.*)$/| `\1` | \2 | \3 |/' "$logs/table"
 } >"$CARGO_TARGET_DIR/models.md"
 if [ "${1:-}" = --write ]; then
     cp "$CARGO_TARGET_DIR/models.md" tests/loom/README.md

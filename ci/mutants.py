@@ -148,7 +148,7 @@ RULES = {
         "            // SAFETY: it is not.\n            unsafe { channel.leave() };\n"
         "            channel.link().set_lender_gone();\n            return;\n        }\n"
         "        let leave = Leave(self.channel);",
-        ["disconnect::idle", "disconnect::borrow"],
+        ["disconnect::idle::idle", "disconnect::borrow::lend"],
     ),
     "the lender's drop withdraws what was forgotten": (
         "src/state.rs",
