@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Finds the bounds of the models: ci/bounds.py [part of a name]...
 
-A model that finishes within a minute gets no bound, any other one the highest with which it takes a few seconds. Run it after
-the code or the models have changed; it writes tests/loom/bounds.rs. Only the models that are named change there.
+A model that finishes within a minute gets no bound, any other one the highest with which it takes a few seconds, or some more
+if that is a low one. Run it after the code or the models have changed; it writes tests/loom/bounds.rs. Only the models that
+are named change there, and not those in DEEP, whose bounds are chosen.
 """
 
 import concurrent.futures
@@ -16,9 +17,11 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TABLE = ROOT / "tests/loom/bounds.rs"
 ROW = re.compile(r'^    \("([a-z_:]+)", (\d+)\),$', re.M)
-# In seconds, of a model without and with a bound.
+# In seconds: of a model without a bound, with one, and with one of the lowest.
 MINUTE = 60
-FEW = float(os.environ.get("SECONDS_OF_A_MODEL", 8))
+FEW = 8
+MORE = 40
+LOWEST = 2
 
 
 def build():
@@ -50,7 +53,7 @@ def find(binary, model):
     """The highest bound, and how long it takes with it."""
     steps = []
     for bound in range(64):
-        step = run(binary, model, bound, FEW)
+        step = run(binary, model, bound, FEW if bound > LOWEST else MORE)
         if step is None:
             break
         steps.append(step)
@@ -58,8 +61,8 @@ def find(binary, model):
         if bound > 3 and len({count for _, count in steps[-3:]}) == 1:
             break
     # A model that grows as fast as ever does not come to its end soon.
-    grows = len(steps) > 2 and steps[-1][1] > 2 * steps[-2][1] and FEW > 4
-    unbounded = None if grows and step is None else run(binary, model, "none", MINUTE)
+    grows = step is None and (len(steps) < 3 or steps[-1][1] > 2 * steps[-2][1])
+    unbounded = None if grows else run(binary, model, "none", MINUTE)
     note = " ".join(f"{count}" for _, count in steps)
     if unbounded:
         print(f"{model}: none, {unbounded[0]:.1f} s, {unbounded[1]} ({note})", flush=True)
@@ -71,8 +74,10 @@ def find(binary, model):
 def main():
     binary = build()
     listed = subprocess.run([str(binary), "--list"], capture_output=True, text=True).stdout
-    models = [m for m in re.findall(r"^(\S+): test$", listed, re.M) if not m.startswith("faults::")]
     text = TABLE.read_text()
+    chosen = re.search(r"DEEP: [^=]* = \[(.*?)\];", text, re.S)[1]
+    models = [m for m in re.findall(r"^(\S+): test$", listed, re.M) if not m.startswith("faults::")]
+    models = [m for m in models if f'"{m}"' not in chosen]
     bounds = {model: int(bound) for model, bound in ROW.findall(text) if model in models}
     asked = [m for m in models if not sys.argv[1:] or any(part in m for part in sys.argv[1:])]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:

@@ -156,7 +156,7 @@ def main():
         binary = build(tree, target)
         listed = subprocess.run([str(binary), "--list"], capture_output=True, text=True).stdout
         models = [m for m in re.findall(r"^(\S+): test$", listed, re.M) if not m.startswith(SKIPPED)]
-        deep = re.search(r"DEEP: .* = \[(.*?)\];", (ROOT / "tests/loom/bounds.rs").read_text(), re.S)[1]
+        deep = re.search(r"DEEP: [^=]* = \[(.*?)\];", (ROOT / "tests/loom/bounds.rs").read_text(), re.S)[1]
 
         def baseline(model):
             start = time.monotonic()

@@ -120,7 +120,6 @@ fn while_exclusive<N: BlockingNotifier + MultiNotifier + 'static>() {
 
 for_notifiers! { while_exclusive:
     while_exclusive_waker_queue = WakerQueue;
-    while_exclusive_waker_queue_eager = WakerQueue, eager;
 }
 
 /// A shared loan wakes all; the first return ends it, and who came too late is answered by the next one, or told
