@@ -621,10 +621,10 @@ impl<N: Notifier> Link<N> {
                 };
                 // Ordering: release, the pointer and the value come before, for the borrower that takes it, and so
                 // does the lender's registration; acquire, for the borrower's registration that this claims. On
-                // failure acquire: a refused lender goes on as after `look`.
+                // failure relaxed: a refused lender looks again before it goes on.
                 match self
                     .word
-                    .compare_exchange_weak(state.0, next.0, Ordering::AcqRel, Ordering::Acquire)
+                    .compare_exchange_weak(state.0, next.0, Ordering::AcqRel, Ordering::Relaxed)
                 {
                     Ok(_) => {
                         outcome = Ok(());
@@ -660,9 +660,7 @@ impl<N: Notifier> Link<N> {
     /// | before | any |
     /// | after | 0 |
     pub(crate) fn disarm_lender(&self) -> Option<Key> {
-        // Ordering: acquire, if it was claimed: as in `look`. Not release: there is nothing to publish. (Acquire not
-        // weakened to Relaxed: it takes two cells that are still in use and a third registration, more than any model
-        // gets to)
+        // Ordering: acquire, if it was claimed: as in `look`. Not release: there is nothing to publish.
         State(self.word.fetch_and(!LENDER_BITS, Ordering::Acquire)).lender_key()
     }
 
@@ -803,9 +801,7 @@ impl<N: Notifier> Link<N> {
         if N::MANY {
             return None;
         }
-        // Ordering: acquire, if it was claimed: as in `look`. Not release: there is nothing to publish. (Acquire not
-        // weakened to Relaxed: it takes two cells that are still in use and a third registration, more than any model
-        // gets to)
+        // Ordering: acquire, if it was claimed: as in `look`. Not release: there is nothing to publish.
         State(self.word.fetch_and(!BORROWER_BITS, Ordering::Acquire)).borrower_key()
     }
 

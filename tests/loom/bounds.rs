@@ -5,7 +5,7 @@ pub const DEEP: [(&str, usize); 1] = [("wakers::lender_moves_ahead_of_its_wakes_
 
 /// The highest bound of a model that does not finish soon without one.
 #[rustfmt::skip]
-const BOUNDS: [(&str, usize); 152] = [
+const BOUNDS: [(&str, usize); 154] = [
     ("blocking::one_park", 5),
     ("blocking::one_spin", 4),
     ("blocking::one_waker_queue", 5),
@@ -138,6 +138,8 @@ const BOUNDS: [(&str, usize); 152] = [
     ("try_lend::one_of_two_given_up_waker_queue", 3),
     ("try_lend::one_of_two_given_up_waker_queue_eager", 2),
     ("try_lend::timed_out", 6),
+    ("wakers::borrower_moves_ahead_of_its_wakes_waker_queue", 4),
+    ("wakers::borrower_moves_ahead_of_its_wakes_waker_slot", 4),
     ("wakers::borrower_moves_atomic_waker", 6),
     ("wakers::borrower_moves_twice_waker_slot", 2),
     ("wakers::borrower_moves_waker_queue", 5),

@@ -149,3 +149,32 @@ for_notifiers! { lender_moves_ahead_of_its_wakes:
     lender_moves_ahead_of_its_wakes_waker_slot = WakerSlot;
     lender_moves_ahead_of_its_wakes_waker_queue = WakerQueue;
 }
+
+/// Here the borrower is in two cells at a time, and finds its registration in the second one claimed as it is about to
+/// take it back: only that tells it that the first one is free by now.
+fn borrower_moves_ahead_of_its_wakes<N: AsyncNotifier + 'static>() {
+    let (mut lender, mut borrower) = halves::<Exclusive, N>();
+    {
+        let mut borrow = pin!(borrower.borrow());
+        assert!(poll_once(borrow.as_mut()).is_pending());
+        thread::spawn(move || {
+            let mut lend = Box::pin(lender.lend_static(Box::leak(Box::new(Probe::new(0)))));
+            let _ = poll_once(lend.as_mut());
+            std::mem::forget(lend);
+        });
+        match poll_once(borrow) {
+            // The value does not come back: what the lender does next is to go.
+            Poll::Ready(Ok(guard)) => std::mem::forget(guard),
+            _ => return,
+        }
+    }
+    let mut borrow = pin!(borrower.borrow());
+    if poll_once(borrow.as_mut()).is_pending() {
+        let _ = poll_once(borrow);
+    }
+}
+
+for_notifiers! { borrower_moves_ahead_of_its_wakes:
+    borrower_moves_ahead_of_its_wakes_waker_slot = WakerSlot;
+    borrower_moves_ahead_of_its_wakes_waker_queue = WakerQueue;
+}
