@@ -61,7 +61,7 @@ def find(binary, model):
         if bound > 3 and len({count for _, count in steps[-3:]}) == 1:
             break
     # A model that grows as fast as ever does not come to its end soon.
-    grows = step is None and (len(steps) < 3 or steps[-1][1] > 2 * steps[-2][1])
+    grows = step is None and (len(steps) < 3 or steps[-1][1] > 2.4 * steps[-2][1])
     unbounded = None if grows else run(binary, model, "none", MINUTE)
     note = " ".join(f"{count}" for _, count in steps)
     if unbounded:
