@@ -83,7 +83,7 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         bounds |= dict(zip(asked, pool.map(lambda model: find(binary, model), asked)))
     rows = [f'    ("{model}", {bound}),\n' for model, bound in sorted(bounds.items()) if bound is not None]
-    before, after = re.split(r"(?<=\[\(&str, usize\); )\d+\] = \[\n(?:.*\n)*?(?=\];)", text)
+    before, after = re.split(r"(?<=BOUNDS: \[\(&str, usize\); )\d+\] = \[\n(?:.*\n)*?(?=\];)", text)
     TABLE.write_text(f"{before}{len(rows)}] = [\n{''.join(rows)}{after}")
 
 
