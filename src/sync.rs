@@ -102,6 +102,7 @@ mod imp {
         }
 
         pub(crate) fn load(&self, order: Ordering) -> usize {
+            // Ordering: relaxed, it pairs with nothing; it is there to be remembered.
             self.loads.fetch_add(0, Ordering::Relaxed);
             self.value.load(order)
         }

@@ -4,6 +4,7 @@
 mod common;
 
 use std::future::Future;
+use std::sync::LazyLock;
 use std::thread;
 
 use common::{backends, no_hang};
@@ -89,13 +90,10 @@ fn halves<N: AsyncNotifier + 'static>() -> (Lender<N>, Borrower<N>) {
 }
 
 /// With one processor, who spins keeps it for its time slice, so that a loan takes some milliseconds.
-fn loans() -> u64 {
-    match thread::available_parallelism() {
-        Ok(processors) if processors.get() > 1 => 10_000,
-        _ => 800,
-    }
-}
-
+static LOANS: LazyLock<u64> = LazyLock::new(|| match thread::available_parallelism() {
+    Ok(processors) if processors.get() > 1 => 10_000,
+    _ => 800,
+});
 const MANY: u64 = 200_000;
 
 fn tokio_multi_thread<N: AsyncNotifier + 'static>() {
@@ -107,9 +105,9 @@ fn tokio_multi_thread<N: AsyncNotifier + 'static>() {
         runtime.block_on(async {
             let (lender, borrower) = halves::<N>();
             let lending = tokio::spawn(lend_all(lender));
-            let borrowing = tokio::spawn(borrow_all(borrower, loans(), tokio::task::yield_now));
+            let borrowing = tokio::spawn(borrow_all(borrower, *LOANS, tokio::task::yield_now));
             borrowing.await.unwrap();
-            assert_eq!(lending.await.unwrap(), Ledger::after(loans()));
+            assert_eq!(lending.await.unwrap(), Ledger::after(*LOANS));
         });
     });
 }
@@ -120,9 +118,9 @@ fn tokio_current_thread<N: AsyncNotifier + 'static>() {
         runtime.block_on(async {
             let (lender, borrower) = halves::<N>();
             let lending = tokio::spawn(lend_all(lender));
-            let borrowing = tokio::spawn(borrow_all(borrower, loans(), tokio::task::yield_now));
+            let borrowing = tokio::spawn(borrow_all(borrower, *LOANS, tokio::task::yield_now));
             borrowing.await.unwrap();
-            assert_eq!(lending.await.unwrap(), Ledger::after(loans()));
+            assert_eq!(lending.await.unwrap(), Ledger::after(*LOANS));
         });
     });
 }
@@ -132,9 +130,9 @@ fn smol_tasks<N: AsyncNotifier + 'static>() {
         smol::block_on(async {
             let (lender, borrower) = halves::<N>();
             let lending = smol::spawn(lend_all(lender));
-            let borrowing = smol::spawn(borrow_all(borrower, loans(), smol::future::yield_now));
+            let borrowing = smol::spawn(borrow_all(borrower, *LOANS, smol::future::yield_now));
             borrowing.await;
-            assert_eq!(lending.await, Ledger::after(loans()));
+            assert_eq!(lending.await, Ledger::after(*LOANS));
         });
     });
 }
@@ -144,9 +142,9 @@ fn async_std_tasks<N: AsyncNotifier + 'static>() {
         async_std::task::block_on(async {
             let (lender, borrower) = halves::<N>();
             let lending = async_std::task::spawn(lend_all(lender));
-            let borrowing = async_std::task::spawn(borrow_all(borrower, loans(), async_std::task::yield_now));
+            let borrowing = async_std::task::spawn(borrow_all(borrower, *LOANS, async_std::task::yield_now));
             borrowing.await;
-            assert_eq!(lending.await, Ledger::after(loans()));
+            assert_eq!(lending.await, Ledger::after(*LOANS));
         });
     });
 }
@@ -157,9 +155,9 @@ fn futures_pools<N: AsyncNotifier + 'static>() {
         let (lender, borrower) = halves::<N>();
         let mut pool = futures::executor::LocalPool::new();
         let lending = pool.spawner().spawn_local_with_handle(lend_all(lender)).unwrap();
-        let borrowing = borrow_all(borrower, loans(), smol::future::yield_now);
+        let borrowing = borrow_all(borrower, *LOANS, smol::future::yield_now);
         let (ledger, ()) = pool.run_until(async { futures::join!(lending, borrowing) });
-        assert_eq!(ledger, Ledger::after(loans()));
+        assert_eq!(ledger, Ledger::after(*LOANS));
     });
 }
 
@@ -172,12 +170,12 @@ fn futures_unordered<N: AsyncNotifier + 'static>() {
         let mut all = FuturesUnordered::<BoxFuture<'_, Option<Ledger>>>::new();
         all.push(lend_all(lender).map(Some).boxed());
         all.push(
-            borrow_all(borrower, loans(), smol::future::yield_now)
+            borrow_all(borrower, *LOANS, smol::future::yield_now)
                 .map(|()| None)
                 .boxed(),
         );
         let ends: Vec<_> = futures::executor::block_on(all.by_ref().filter_map(|end| async { end }).collect());
-        assert_eq!(ends, [Ledger::after(loans())]);
+        assert_eq!(ends, [Ledger::after(*LOANS)]);
     });
 }
 
@@ -193,7 +191,7 @@ fn lent_within_select<N: AsyncNotifier + 'static>() {
             let lending = tokio::spawn(lend_all(lender));
             let borrowing = tokio::spawn(async move {
                 let mut round = 0;
-                while round < loans() / 4 {
+                while round < *LOANS / 4 {
                     tokio::select! {
                         guard = borrower.borrow() => {
                             guard.unwrap().work(round);
@@ -204,7 +202,7 @@ fn lent_within_select<N: AsyncNotifier + 'static>() {
                 }
             });
             borrowing.await.unwrap();
-            assert_eq!(lending.await.unwrap(), Ledger::after(loans() / 4));
+            assert_eq!(lending.await.unwrap(), Ledger::after(*LOANS / 4));
         });
     });
 }
@@ -212,9 +210,9 @@ fn lent_within_select<N: AsyncNotifier + 'static>() {
 fn tokio_lends_and_smol_borrows<N: AsyncNotifier + 'static>() {
     no_hang(|| {
         let (lender, borrower) = halves::<N>();
-        let borrowing = thread::spawn(|| smol::block_on(borrow_all(borrower, loans(), smol::future::yield_now)));
+        let borrowing = thread::spawn(|| smol::block_on(borrow_all(borrower, *LOANS, smol::future::yield_now)));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        assert_eq!(runtime.block_on(lend_all(lender)), Ledger::after(loans()));
+        assert_eq!(runtime.block_on(lend_all(lender)), Ledger::after(*LOANS));
         borrowing.join().unwrap();
     });
 }
@@ -228,17 +226,17 @@ fn a_thread_lends_and_a_task_borrows<N: AsyncNotifier + BlockingNotifier + 'stat
             .build()
             .unwrap();
         runtime
-            .block_on(runtime.spawn(borrow_all(borrower, loans(), tokio::task::yield_now)))
+            .block_on(runtime.spawn(borrow_all(borrower, *LOANS, tokio::task::yield_now)))
             .unwrap();
-        assert_eq!(lending.join().unwrap(), Ledger::after(loans()));
+        assert_eq!(lending.join().unwrap(), Ledger::after(*LOANS));
     });
 }
 
 fn a_task_lends_and_a_thread_borrows<N: AsyncNotifier + BlockingNotifier + 'static>() {
     no_hang(|| {
         let (lender, borrower) = halves::<N>();
-        let borrowing = thread::spawn(|| borrow_all_blocking(borrower, loans()));
-        assert_eq!(async_std::task::block_on(lend_all(lender)), Ledger::after(loans()));
+        let borrowing = thread::spawn(|| borrow_all_blocking(borrower, *LOANS));
+        assert_eq!(async_std::task::block_on(lend_all(lender)), Ledger::after(*LOANS));
         borrowing.join().unwrap();
     });
 }
@@ -296,7 +294,7 @@ fn many_tasks_borrow_one_lender<N: AsyncNotifier + MultiNotifier + 'static>() {
                 .map(|_| {
                     let mut borrower = borrower.clone();
                     tokio::spawn(async move {
-                        for _ in 0..loans() / TASKS {
+                        for _ in 0..*LOANS / TASKS {
                             let mut guard = borrower.borrow().await.unwrap();
                             let round = guard.loans;
                             guard.work(round);
@@ -308,7 +306,7 @@ fn many_tasks_borrow_one_lender<N: AsyncNotifier + MultiNotifier + 'static>() {
             for task in tasks {
                 task.await.unwrap();
             }
-            assert_eq!(lending.await.unwrap(), Ledger::after(loans()));
+            assert_eq!(lending.await.unwrap(), Ledger::after(*LOANS));
         });
     });
 }
@@ -327,7 +325,7 @@ fn many_tasks_read_together<N: AsyncNotifier + MultiNotifier + 'static>() {
                     let mut borrower = borrower.clone();
                     tokio::spawn(async move {
                         let mut last = 0;
-                        for _ in 0..loans() / 20 {
+                        for _ in 0..*LOANS / 20 {
                             let guard = borrower.borrow().await.unwrap();
                             tokio::task::yield_now().await;
                             assert!(guard.iter().all(|number| *number == guard[0]) && guard[0] >= last);

@@ -213,7 +213,7 @@ pub fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     poll(future, &Waker::from(Parker::new()))
 }
 
-/// Polls until the end, whenever it is woken; in a model that is [eager](Scope::Eager), once more each time.
+/// Polls until the end, whenever it is woken; in a model that is [eager](explore), once more each time.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let parker = Parker::new();

@@ -78,33 +78,35 @@ mod borrows {
 
 /// Fault 6, in each pair of states.
 macro_rules! dropped_in_each_state {
-    ($($borrow:ident: $($lend:ident)*;)*) => {
+    ($($borrow:ident)*) => {
         $(
             mod $borrow {
                 use super::*;
 
-                $(
-                    #[test]
-                    fn $lend() {
-                        model(concat!(module_path!(), "::", stringify!($lend)), || {
-                            let (mut lender, mut borrower) = halves::<Exclusive, Watched>();
-                            thread::spawn(move || borrows::$borrow(&mut borrower));
-                            lends::$lend(&mut lender);
-                        });
-                    }
-                )*
+                dropped! { $borrow:
+                    idle lend_dropped lend_forgotten box_handed_over lend lend_blocking requested_forgotten
+                }
             }
         )*
     };
 }
 
-dropped_in_each_state! {
-    idle: idle lend_dropped lend_forgotten box_handed_over lend lend_blocking requested_forgotten;
-    borrow_dropped: idle lend_dropped lend_forgotten box_handed_over lend lend_blocking requested_forgotten;
-    borrow_forgotten: idle lend_dropped lend_forgotten box_handed_over lend lend_blocking requested_forgotten;
-    borrow: idle lend_dropped lend_forgotten box_handed_over lend lend_blocking requested_forgotten;
-    borrow_blocking: idle lend_dropped lend_forgotten box_handed_over lend lend_blocking requested_forgotten;
+macro_rules! dropped {
+    ($borrow:ident: $($lend:ident)*) => {
+        $(
+            #[test]
+            fn $lend() {
+                model(concat!(module_path!(), "::", stringify!($lend)), || {
+                    let (mut lender, mut borrower) = halves::<Exclusive, Watched>();
+                    thread::spawn(move || borrows::$borrow(&mut borrower));
+                    lends::$lend(&mut lender);
+                });
+            }
+        )*
+    };
 }
+
+dropped_in_each_state! { idle borrow_dropped borrow_forgotten borrow borrow_blocking }
 
 /// Of two clones only the last one to go says so, after all that the other did.
 #[test]
