@@ -8,14 +8,13 @@ are named change there, and not those in DEEP, whose bounds are chosen.
 
 import concurrent.futures
 import os
-import pathlib
 import re
 import subprocess
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-TABLE = ROOT / "tests/loom/bounds.rs"
+import models
+
 ROW = re.compile(r'^    \("([a-z_:]+)", (\d+)\),$', re.M)
 # In seconds: of a model without a bound, with one, and with one of the lowest.
 MINUTE = 60
@@ -24,21 +23,12 @@ MORE = 40
 LOWEST = 2
 
 
-def build():
-    environment = dict(os.environ, RUSTFLAGS="--cfg loom", CARGO_TARGET_DIR=str(ROOT / "target/loom"))
-    command = ["cargo", "test", "--release", "--features", "loom,atomic-waker,event-listener,spin,park", "--test", "loom"]
-    result = subprocess.run(command + ["--no-run"], cwd=ROOT, env=environment, capture_output=True, text=True)
-    binary = re.search(r"Executable .*\((.*)\)", result.stderr)
-    return ROOT / binary[1] if binary else sys.exit(result.stderr)
-
-
 def run(binary, model, bound, seconds):
     """The seconds and the interleavings of a model; none if it takes too long."""
-    command = [str(binary), "--exact", model, "--nocapture", "--test-threads=1"]
     environment = dict(os.environ, REF_CHANNEL_BOUND=str(bound))
     start = time.monotonic()
     try:
-        output = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=seconds)
+        output = subprocess.run(models.command(binary, model), env=environment, capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired:
         return None
     if output.returncode != 0:
@@ -72,19 +62,17 @@ def find(binary, model):
 
 
 def main():
-    binary = build()
-    listed = subprocess.run([str(binary), "--list"], capture_output=True, text=True).stdout
-    text = TABLE.read_text()
-    chosen = re.search(r"DEEP: [^=]* = \[(.*?)\];", text, re.S)[1]
-    models = [m for m in re.findall(r"^(\S+): test$", listed, re.M) if not m.startswith("faults::")]
-    models = [m for m in models if f'"{m}"' not in chosen]
-    bounds = {model: int(bound) for model, bound in ROW.findall(text) if model in models}
-    asked = [m for m in models if not sys.argv[1:] or any(part in m for part in sys.argv[1:])]
+    binary = models.build(models.ROOT, models.target() / "loom")
+    text = models.BOUNDS.read_text()
+    chosen = models.deep()
+    unchosen = [model for model in models.names(binary) if model not in chosen]
+    bounds = {model: int(bound) for model, bound in ROW.findall(text) if model in unchosen}
+    asked = [m for m in unchosen if not sys.argv[1:] or any(part in m for part in sys.argv[1:])]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         bounds |= dict(zip(asked, pool.map(lambda model: find(binary, model), asked)))
     rows = [f'    ("{model}", {bound}),\n' for model, bound in sorted(bounds.items()) if bound is not None]
     before, after = re.split(r"(?<=BOUNDS: \[\(&str, usize\); )\d+\] = \[\n(?:.*\n)*?(?=\];)", text)
-    TABLE.write_text(f"{before}{len(rows)}] = [\n{''.join(rows)}{after}")
+    models.BOUNDS.write_text(f"{before}{len(rows)}] = [\n{''.join(rows)}{after}")
 
 
 if __name__ == "__main__":

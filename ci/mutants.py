@@ -188,8 +188,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         tree = pathlib.Path(directory)
         copy(tree)
-        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", orderings.ROOT / "target")) / "orderings"
-        binary = orderings.build(tree, target)
+        binary = orderings.build(tree)
 
         def judge(job):
             rule, model = job
