@@ -12,7 +12,7 @@ use crate::future::Borrow;
 use crate::guard::Guard;
 use crate::mutability::{Exclusive, Mutability, Shared};
 use crate::notifier::{AsyncNotifier, BlockingNotifier, Deadline, Key, MultiNotifier, Notifier, WakerSlot};
-use crate::state::{Asked, Link};
+use crate::state::{Asked, Link, Turn};
 use crate::wait::{Place, Wait};
 
 /// The half that borrows `&T`.
@@ -63,26 +63,33 @@ pub type RefMutBorrower<'a, T, N = WakerSlot> = Borrower<'a, T, Exclusive, N>;
 /// assert!(lender.is_disconnected());
 /// ```
 pub struct Borrower<'a, T: ?Sized, M: Mutability, N: Notifier = WakerSlot> {
-    channel: Handle<'a, T, M, N>,
+    // Before the side, which may free the channel: a seat never outlives its notifier.
     desk: Desk<N>,
+    channel: Side<'a, T, M, N>,
 }
 
 /// What a borrower remembers of its waiting. It is in the half, so that a forgotten future does no harm.
 #[derive(Default)]
 pub(crate) struct Desk<N: Notifier> {
     seat: N::Seat,
-    /// Its request is counted in the state.
-    asked: bool,
+    turn: Turn,
+    /// How many loans it was granted since it last waited.
+    grants: u8,
 }
+
+/// After so many loans without a wait in between a [`Borrow`] lets its executor in once, as tokio's budget does: else a task that
+/// borrows in a loop, while the offer stays up, would be polled for ever, and never its siblings, nor the timers.
+const BUDGET: u8 = 128;
 
 impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
     pub(crate) fn new(channel: Handle<'a, T, M, N>) -> Self {
         Self {
-            channel,
             desk: Desk {
                 seat: N::Seat::default(),
-                asked: false,
+                turn: Turn::Newcomer,
+                grants: 0,
             },
+            channel: Side(channel),
         }
     }
 
@@ -113,7 +120,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
     where
         N: AsyncNotifier,
     {
-        Borrow::new(self.channel, &mut self.desk)
+        Borrow::new(self.channel.0, &mut self.desk)
     }
 
     /// Returns a guard if something is on offer now. It never blocks, and is no request.
@@ -138,13 +145,13 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
     /// ```
     pub fn try_borrow(&mut self) -> Result<Guard<'_, T, M, N>, TryBorrowError> {
         let mut waiter = pin!(N::Waiter::default());
-        match self.desk.look(self.channel, waiter.as_mut()) {
+        match self.desk.look(self.channel.0, waiter.as_mut()) {
             // SAFETY: it was taken just now.
-            Poll::Ready(Ok(())) => Ok(unsafe { guard(self.channel) }),
+            Poll::Ready(Ok(())) => Ok(unsafe { guard(self.channel.0) }),
             Poll::Ready(Err(BorrowError)) => Err(TryBorrowError::Disconnected),
             Poll::Pending => {
                 // The request, if there is one, is of a future that was forgotten.
-                self.desk.cancel(self.channel);
+                self.desk.cancel(self.channel.0);
                 Err(TryBorrowError::NotLent)
             }
         }
@@ -176,9 +183,9 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
     where
         N: BlockingNotifier,
     {
-        match self.desk.block(self.channel, Deadline::NEVER) {
+        match self.desk.block(self.channel.0, Deadline::NEVER) {
             // SAFETY: it was taken just now.
-            Some(taken) => taken.map(|()| unsafe { guard(self.channel) }),
+            Some(taken) => taken.map(|()| unsafe { guard(self.channel.0) }),
             None => unreachable!("there is no deadline"),
         }
     }
@@ -208,9 +215,9 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
     where
         N: BlockingNotifier,
     {
-        match self.desk.block(self.channel, Deadline::after(timeout)) {
+        match self.desk.block(self.channel.0, Deadline::after(timeout)) {
             // SAFETY: it was taken just now.
-            Some(Ok(())) => Ok(unsafe { guard(self.channel) }),
+            Some(Ok(())) => Ok(unsafe { guard(self.channel.0) }),
             Some(Err(BorrowError)) => Err(BorrowTimeoutError::Disconnected),
             None => Err(BorrowTimeoutError::Timeout),
         }
@@ -255,7 +262,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
     /// ```
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
-        self.channel.link().look().lender_gone()
+        self.channel.0.link().look().lender_gone()
     }
 }
 
@@ -297,7 +304,7 @@ impl<N: Notifier> Desk<N> {
         let mut ask = Ask {
             link,
             exclusive: M::EXCLUSIVE,
-            asked: &mut self.asked,
+            turn: &mut self.turn,
             state: Asked::Waits { armed: None },
         };
         f(&mut place, &mut ask)
@@ -316,23 +323,30 @@ impl<N: Notifier> Desk<N> {
     {
         let link = channel.link();
         // The two polls that a borrow usually needs, without a detour.
-        if self.asked {
+        if matches!(self.turn, Turn::Asked | Turn::Woken) {
             if link.take_granted(M::EXCLUSIVE) {
-                self.asked = false;
+                self.turn = Turn::Newcomer;
                 return self.taken(link);
             }
-        } else if !N::MANY || link.look().is_quiet() {
+        } else if self.turn == Turn::Newcomer && self.grants < BUDGET && (!N::MANY || link.look().is_quiet()) {
             // SAFETY: `Link` keeps the promises about notifications; it is not registered, for it has not asked. The waiter
             // is pinned, and is deregistered before it is dropped.
             let key = unsafe { link.borrower().register(&mut self.seat, waiter.as_mut(), waker) };
             // The usual one is a constant from here on; of one among many nobody asks.
             if (N::MANY || key == Key::default()) && link.request(Key::default()) {
-                self.asked = true;
+                self.turn = Turn::Asked;
+                self.grants = 0;
                 return Poll::Pending;
             }
             return self.ask_registered(channel, waiter, key);
         }
         self.poll_unusual(channel, waiter, waker)
+    }
+
+    /// Counts the loans that were granted without a wait.
+    #[inline]
+    fn spend(&mut self, outcome: &Poll<Result<(), BorrowError>>) {
+        self.grants = if outcome.is_ready() { self.grants + 1 } else { 0 };
     }
 
     /// It has been woken, and has taken the loan.
@@ -359,7 +373,9 @@ impl<N: Notifier> Desk<N> {
         waiter: Pin<&mut N::Waiter>,
         key: Key,
     ) -> Poll<Result<(), BorrowError>> {
-        self.with(channel, waiter, |place, ask| place.act(ask, Some(key)))
+        let outcome = self.with(channel, waiter, |place, ask| place.act(ask, Some(key)));
+        self.spend(&outcome);
+        outcome
     }
 
     #[inline(never)]
@@ -372,7 +388,15 @@ impl<N: Notifier> Desk<N> {
     where
         N: AsyncNotifier,
     {
-        self.with(channel, waiter, |place, ask| place.poll(ask, waker))
+        if self.grants >= BUDGET {
+            // It does not even ask: what is on offer then will be there when it is polled again.
+            self.grants = 0;
+            waker.wake_by_ref();
+            return Poll::Pending;
+        }
+        let outcome = self.with(channel, waiter, |place, ask| place.poll(ask, waker));
+        self.spend(&outcome);
+        outcome
     }
 
     fn block<T: ?Sized, M: Mutability>(
@@ -403,16 +427,17 @@ impl<N: Notifier> Desk<N> {
     /// Ends the waiting, if there is any; also that of a forgotten future.
     pub(crate) fn cancel<T: ?Sized, M: Mutability>(&mut self, channel: Handle<'_, T, M, N>) {
         let link = channel.link();
-        let asked = core::mem::take(&mut self.asked);
+        let turn = core::mem::take(&mut self.turn);
+        let asked = turn != Turn::Newcomer;
         let unclaimed = if asked { link.disarm_borrower() } else { None };
         /// Also if the waker that is dropped with the registration panics.
-        struct GiveUp<'l, N: Notifier>(&'l Link<N>, bool);
+        struct GiveUp<'l, N: Notifier>(&'l Link<N>, Turn, bool);
         impl<N: Notifier> Drop for GiveUp<'_, N> {
             fn drop(&mut self) {
-                self.0.give_up(self.1);
+                self.0.give_up(self.1, self.2);
             }
         }
-        let _give_up = asked.then(|| GiveUp(link, M::EXCLUSIVE));
+        let _give_up = asked.then(|| GiveUp(link, turn, M::EXCLUSIVE));
         // The registration goes first: a wake that comes after it goes to another borrower, and one that came
         // before is passed on by `give_up`.
         // SAFETY: `unclaimed` is what the state says; it is this half's own seat.
@@ -424,7 +449,7 @@ impl<N: Notifier> Desk<N> {
 pub(crate) struct Ask<'p, N> {
     link: &'p Link<N>,
     exclusive: bool,
-    asked: &'p mut bool,
+    turn: &'p mut Turn,
     /// After the last step.
     state: Asked,
 }
@@ -444,19 +469,21 @@ impl<N: Notifier> Ask<'_, N> {
 impl<N: Notifier> Wait for Ask<'_, N> {
     type Output = Result<(), BorrowError>;
 
+    const KEYED: bool = !N::MANY;
+
     fn started(&self) -> bool {
         // Where to register costs a lock, look first whether it must be.
-        *self.asked || N::MANY
+        *self.turn != Turn::Newcomer || N::MANY
     }
 
     fn look(&mut self) -> Poll<Self::Output> {
-        let state = self.link.take(self.asked, self.exclusive);
+        let state = self.link.take(self.turn, self.exclusive);
         self.outcome(state)
     }
 
     #[cold]
     fn act(&mut self, arm: Option<Key>) -> Poll<Self::Output> {
-        let state = self.link.ask(self.asked, arm, self.exclusive);
+        let state = self.link.ask(self.turn, arm, self.exclusive);
         self.outcome(state)
     }
 
@@ -473,12 +500,20 @@ impl<N: Notifier> Wait for Ask<'_, N> {
         }
     }
 
-    fn may_be_registered(&self) -> Option<Key> {
-        if N::MANY {
-            self.asked.then(Key::default)
-        } else {
-            self.armed()
+    fn woken_in_vain(&mut self) -> Poll<Self::Output> {
+        // Without others, and where one loan is for all, nobody was quicker.
+        if !N::MANY || !self.exclusive || *self.turn == Turn::Newcomer {
+            return Poll::Pending;
         }
+        if *self.turn == Turn::Asked {
+            *self.turn = Turn::Woken;
+            // What others may not take may be there for this one.
+            if let Poll::Ready(output) = self.look() {
+                return Poll::Ready(output);
+            }
+        }
+        self.link.mark_starving(self.turn);
+        Poll::Pending
     }
 
     fn disarm(&mut self) -> Option<Key> {
@@ -498,14 +533,25 @@ impl<T: ?Sized, M: Mutability, N: MultiNotifier> Clone for Borrower<'_, T, M, N>
         const {
             assert!(N::MANY, "a `MultiNotifier` has to set `Notifier::MANY`");
         }
-        self.channel.link().add_borrower();
-        Self::new(self.channel)
+        self.channel.0.link().add_borrower();
+        Self::new(self.channel.0)
     }
 }
 
 impl<T: ?Sized, M: Mutability, N: Notifier> Drop for Borrower<'_, T, M, N> {
     fn drop(&mut self) {
-        /// Says "gone", notifies, and leaves, in this order, and the last also if a waker panics.
+        self.desk.cancel(self.channel.0);
+        // Then goes the desk, with the seat, and last the side.
+    }
+}
+
+/// That there is one borrower more. With the last one the borrowers' side leaves the channel.
+struct Side<'a, T: ?Sized, M: Mutability, N: Notifier>(Handle<'a, T, M, N>);
+
+impl<T: ?Sized, M: Mutability, N: Notifier> Drop for Side<'_, T, M, N> {
+    fn drop(&mut self) {
+        // In this order, and each also if a waker panics in the one before: the borrowers let go of their place, say that
+        // they are gone, which wakes the lender, and leave, after which the channel may be freed.
         struct Leave<'a, T: ?Sized, M: Mutability, N: Notifier>(Handle<'a, T, M, N>);
         impl<T: ?Sized, M: Mutability, N: Notifier> Drop for Leave<'_, T, M, N> {
             fn drop(&mut self) {
@@ -513,28 +559,27 @@ impl<T: ?Sized, M: Mutability, N: Notifier> Drop for Borrower<'_, T, M, N> {
                 unsafe { self.0.leave() };
             }
         }
-
-        /// The half is no borrower any more, also if a waker panics.
-        struct Remove<'a, T: ?Sized, M: Mutability, N: Notifier>(Handle<'a, T, M, N>);
-        impl<T: ?Sized, M: Mutability, N: Notifier> Drop for Remove<'_, T, M, N> {
+        struct Tell<'l, 'a, T: ?Sized, M: Mutability, N: Notifier>(&'l Leave<'a, T, M, N>);
+        impl<T: ?Sized, M: Mutability, N: Notifier> Drop for Tell<'_, '_, T, M, N> {
             fn drop(&mut self) {
-                // SAFETY: this borrower is dropped, and uses the channel no more unless it was the last.
-                if unsafe { self.0.remove_borrower() } {
-                    let leave = Leave(self.0);
-                    leave.0.link().set_borrowers_gone();
-                }
+                self.0.0.link().set_borrowers_gone();
             }
         }
 
-        let remove = Remove(self.channel);
-        self.desk.cancel(remove.0);
+        // SAFETY: this borrower is dropped, and uses the channel no more unless it was the last.
+        if unsafe { self.0.remove_borrower() } {
+            let leave = Leave(self.0);
+            let _tell = Tell(&leave);
+            // SAFETY: no borrower waits any more, nor will one.
+            unsafe { leave.0.link().borrower().vacate() };
+        }
     }
 }
 
 impl<T: ?Sized, M: Mutability, N: Notifier> fmt::Debug for Borrower<'_, T, M, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Borrower")
-            .field("state", self.channel.link())
+            .field("state", self.channel.0.link())
             .finish_non_exhaustive()
     }
 }

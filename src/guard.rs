@@ -79,7 +79,9 @@ pub type RefMutGuard<'b, T, N = WakerSlot> = Guard<'b, T, Exclusive, N>;
 /// # Panics
 /// The drop panics if the lender's waker does. The value has been given back by then.
 #[must_use = "the loan is over as soon as its guard is dropped"]
-pub struct Guard<'b, T: ?Sized, M: Mutability, N: Notifier = WakerSlot> {
+// `T: 'b` as on std's `Ref`: the guard stands for a reference that lives for `'b`. Without it a closure given to `map` could
+// return a reference that it had captured, and the next `map` could strip the lifetime of that from the type.
+pub struct Guard<'b, T: ?Sized + 'b, M: Mutability, N: Notifier = WakerSlot> {
     // A raw pointer: a reference in a struct is promised to be valid for as long as a function has the struct
     // as an argument, but the drop of a guard ends that validity.
     value: NonNull<T>,

@@ -86,22 +86,23 @@ pub type RefMutLender<'a, T, N = WakerSlot> = Lender<'a, T, Exclusive, N>;
 /// # });
 /// ```
 pub struct Lender<'a, T: ?Sized, M: Mutability, N: Notifier = WakerSlot> {
-    channel: Handle<'a, T, M, N>,
+    // Before the side, which may free the channel: a seat never outlives its notifier.
     seat: N::Seat,
+    channel: Side<'a, T, M, N>,
 }
 
 impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     pub(crate) fn new(channel: Handle<'a, T, M, N>) -> Self {
         Self {
-            channel,
             seat: N::Seat::default(),
+            channel: Side(channel),
         }
     }
 
     /// A loan that has not begun.
     #[inline(always)]
     fn lending<H: Patience<N>, K: Kind>(&mut self, value: NonNull<T>) -> Lending<'_, T, M, N, H, K> {
-        Lending::new(self.channel, &mut self.seat, value)
+        Lending::new(self.channel.0, &mut self.seat, value)
     }
 
     // ----- async -------------------------------------------------------------------------------------------
@@ -296,7 +297,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         N: AsyncNotifier,
     {
         // Before the box is given up, for it may panic.
-        end_forgotten_wait(self.channel.link(), &mut self.seat);
+        end_forgotten_wait(self.channel.0.link(), &mut self.seat);
         // SAFETY: a box is not null.
         let value = unsafe { NonNull::new_unchecked(alloc::boxed::Box::into_raw(value)) };
         LendBoxed::new(self.lending(value), value)
@@ -331,7 +332,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     where
         N: AsyncNotifier,
     {
-        Requested::new(self.channel, &mut self.seat)
+        Requested::new(self.channel.0, &mut self.seat)
     }
 
     /// Whether a borrower is waiting.
@@ -345,7 +346,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     /// ```
     #[must_use]
     pub fn is_requested(&self) -> bool {
-        self.channel.link().glance().requests() > 0
+        self.channel.0.link().glance().requests() > 0
     }
 
     /// Whether every borrower is gone.
@@ -361,7 +362,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     /// ```
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
-        self.channel.link().look().borrowers_gone()
+        self.channel.0.link().look().borrowers_gone()
     }
 
     // ----- blocking ----------------------------------------------------------------------------------------
@@ -593,7 +594,18 @@ impl From<Refusal> for TryLendError {
 
 impl<T: ?Sized, M: Mutability, N: Notifier> Drop for Lender<'_, T, M, N> {
     fn drop(&mut self) {
-        /// As the very last access, also if a waker panics.
+        end_forgotten_wait(self.channel.0.link(), &mut self.seat);
+        // Then goes the seat, and last the side.
+    }
+}
+
+/// That the lender is there. With it the lender's side leaves the channel.
+struct Side<'a, T: ?Sized, M: Mutability, N: Notifier>(Handle<'a, T, M, N>);
+
+impl<T: ?Sized, M: Mutability, N: Notifier> Drop for Side<'_, T, M, N> {
+    fn drop(&mut self) {
+        // In this order, and each also if a waker panics in the one before: the lender lets go of its place, says that
+        // it is gone, which wakes the borrowers, and leaves, after which the channel may be freed.
         struct Leave<'a, T: ?Sized, M: Mutability, N: Notifier>(Handle<'a, T, M, N>);
         impl<T: ?Sized, M: Mutability, N: Notifier> Drop for Leave<'_, T, M, N> {
             fn drop(&mut self) {
@@ -601,23 +613,23 @@ impl<T: ?Sized, M: Mutability, N: Notifier> Drop for Lender<'_, T, M, N> {
                 unsafe { self.0.leave() };
             }
         }
-        /// The borrowers are told also if the waker of a forgotten future panics in its drop.
         struct Tell<'l, 'a, T: ?Sized, M: Mutability, N: Notifier>(&'l Leave<'a, T, M, N>);
         impl<T: ?Sized, M: Mutability, N: Notifier> Drop for Tell<'_, '_, T, M, N> {
             fn drop(&mut self) {
                 self.0.0.link().set_lender_gone();
             }
         }
-        let leave = Leave(self.channel);
+        let leave = Leave(self.0);
         let _tell = Tell(&leave);
-        end_forgotten_wait(leave.0.link(), &mut self.seat);
+        // SAFETY: the lender does not wait any more, nor will it.
+        unsafe { leave.0.link().lender().vacate() };
     }
 }
 
 impl<T: ?Sized, M: Mutability, N: Notifier> fmt::Debug for Lender<'_, T, M, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lender")
-            .field("state", self.channel.link())
+            .field("state", self.channel.0.link())
             .finish_non_exhaustive()
     }
 }

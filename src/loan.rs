@@ -185,9 +185,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> Step<'_, 'l, T, M, N, K
             self.link().withdraw();
             self.see();
         }
-        if let Some(key) = arm
-            && !self.seen.is_settled()
-        {
+        if let Some(key) = arm.filter(|_| !self.seen.is_settled()) {
             self.arm(key, |loan, state| state.is_settled() || loan.ending(state).is_ready());
         }
         if self.seen.is_settled() {
@@ -417,13 +415,19 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending
     /// Takes the loan back at any price.
     #[cold]
     fn give_up(self: Pin<&mut Self>) {
-        /// The last resort if a waker or a notifier panics: not even then is the value given up while it is out.
-        struct Insist<'a, N: Notifier>(&'a Link<N>);
-        impl<N: Notifier> Drop for Insist<'_, N> {
+        /// The last resort if a waker or a notifier panics: not even then is the value given up while it is out, nor the
+        /// waiter while it is registered.
+        struct Insist<'p, 's, 'i, 'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> {
+            place: &'i mut Place<'p, N>,
+            step: &'i mut Step<'s, 'l, T, M, N, K>,
+        }
+        impl<T: ?Sized, M: Mutability, N: Notifier, K: Kind> Drop for Insist<'_, '_, '_, '_, T, M, N, K> {
             fn drop(&mut self) {
-                while self.0.look().guards() > 0 {
+                while self.step.link().look().guards() > 0 {
                     relax();
                 }
+                self.step.see();
+                self.place.leave(self.step);
             }
         }
 
@@ -431,8 +435,12 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending
         let mut step = loan.step();
         step.withdraw();
         if step.loan.phase == Phase::Taken {
-            let _insist = Insist(step.link());
-            H::block(&mut place, &mut step, Deadline::NEVER);
+            let insist = Insist {
+                place: &mut place,
+                step: &mut step,
+            };
+            H::block(insist.place, insist.step, Deadline::NEVER);
+            core::mem::forget(insist);
         } else {
             place.leave(&mut step);
         }

@@ -17,12 +17,24 @@ pub(crate) use const_unless_loom;
 #[cfg(not(all(loom, feature = "loom")))]
 mod imp {
     pub(crate) use core::hint::spin_loop;
+    use core::sync::atomic::compiler_fence;
     #[cfg(not(feature = "portable-atomic"))]
     pub(crate) use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
     #[cfg(feature = "portable-atomic")]
     pub(crate) use portable_atomic::{AtomicBool, AtomicU8, AtomicUsize};
     #[cfg(feature = "std")]
     pub(crate) use std::thread::{Thread, current, park, yield_now};
+
+    #[cfg(not(feature = "portable-atomic"))]
+    pub(crate) use core::sync::atomic::fence;
+    #[cfg(feature = "portable-atomic")]
+    pub(crate) use portable_atomic::fence;
+
+    /// The cheap one of a pair of unequal fences: the other side makes up for it by waiting.
+    #[inline(always)]
+    pub(crate) fn light_fence() {
+        compiler_fence(super::Ordering::SeqCst);
+    }
 
     /// The atomic of the state word.
     pub(crate) type Word = AtomicUsize;
@@ -78,8 +90,14 @@ mod imp {
     pub(crate) use loom::cell::UnsafeCell;
     pub(crate) use loom::hint::spin_loop;
     use loom::sync::atomic::Ordering;
+    pub(crate) use loom::sync::atomic::fence;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
     pub(crate) use loom::thread::{Thread, current, park, yield_now};
+
+    /// In a model, where nobody can wait for a store to become visible, a real fence.
+    pub(crate) fn light_fence() {
+        fence(Ordering::SeqCst);
+    }
 
     /// The atomic of the state word, with what loom needs to explore all of its interleavings.
     ///

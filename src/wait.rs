@@ -19,6 +19,10 @@ use std::time::Instant;
 pub(crate) trait Wait {
     type Output;
 
+    /// Whether the state knows which registration was not notified. Of the borrowers at a notifier of many waiters it
+    /// does not: there only the notifier knows.
+    const KEYED: bool = true;
+
     /// Whether it may be armed, or has otherwise something to look at.
     fn started(&self) -> bool;
 
@@ -32,12 +36,13 @@ pub(crate) trait Wait {
     /// The end was reached, but its output is lost to a panic.
     fn undo(&mut self) {}
 
-    /// The registration that the last look or act left armed. Always none of a borrower at a notifier of many waiters.
+    /// The registration that the last look or act left armed. Always none unless `KEYED`.
     fn armed(&self) -> Option<Key>;
 
-    /// The key of the registration that it may have: the one that is armed, or any if only the notifier knows.
-    fn may_be_registered(&self) -> Option<Key> {
-        self.armed()
+    /// It was started, and its registration is not there any more, though a look has found nothing: it was notified, or
+    /// may have been. Looks again if that makes a difference.
+    fn woken_in_vain(&mut self) -> Poll<Self::Output> {
+        Poll::Pending
     }
 
     /// Takes "I am waiting" back; the registration if nobody had claimed it.
@@ -74,12 +79,20 @@ impl<N: Notifier> Place<'_, N> {
     }
 
     #[inline]
-    fn is_registered(&self, key: Key, waker: &Waker) -> bool
+    fn is_registered(&mut self, key: Key, waker: &Waker) -> bool
     where
         N: AsyncNotifier,
     {
         // SAFETY: as in `register`.
-        unsafe { self.notifier.is_registered(self.seat, self.waiter.as_ref(), key, waker) }
+        unsafe { self.notifier.is_registered(self.seat, self.waiter.as_mut(), key, waker) }
+    }
+
+    fn is_thread_registered(&mut self, key: Key) -> bool
+    where
+        N: BlockingNotifier,
+    {
+        // SAFETY: as in `register`.
+        unsafe { self.notifier.is_thread_registered(self.seat, self.waiter.as_mut(), key) }
     }
 
     /// Ends the registration, if there is one.
@@ -119,31 +132,48 @@ impl<N: Notifier> Place<'_, N> {
     pub(crate) fn act<W: Wait>(&mut self, wait: &mut W, arm: Option<Key>) -> Poll<W::Output> {
         match wait.act(arm) {
             // It was not armed.
-            Poll::Ready(output) => self.finish(wait, output, arm),
+            Poll::Ready(output) => self.finish(wait, output, arm.filter(|_| W::KEYED)),
             Poll::Pending => Poll::Pending,
         }
     }
 
-    /// One poll of a future: looks, then registers and acts.
+    /// One poll of a future.
     pub(crate) fn poll<W: Wait>(&mut self, wait: &mut W, waker: &Waker) -> Poll<W::Output>
     where
         N: AsyncNotifier,
     {
+        self.try_wait(
+            wait,
+            |place, key| place.is_registered(key, waker),
+            |place| place.register(waker),
+        )
+    }
+
+    /// Looks, then registers and acts, unless it is registered already. If it was started, it has registered before.
+    fn try_wait<W: Wait>(
+        &mut self,
+        wait: &mut W,
+        is_registered: impl Fn(&mut Self, Key) -> bool,
+        register: impl Fn(&mut Self) -> Key,
+    ) -> Poll<W::Output> {
         // The first time it has to be told anyway.
         if wait.started() {
             if let Poll::Ready(output) = self.look(wait) {
                 return Poll::Ready(output);
             }
-            if let Some(key) = wait.may_be_registered()
-                && self.is_registered(key, waker)
-            {
+            let key = if W::KEYED { wait.armed() } else { Some(Key::default()) };
+            if key.is_some_and(|key| is_registered(self, key)) {
                 return Poll::Pending;
             }
-            if wait.armed().is_some() {
+            if let Poll::Ready(output) = wait.woken_in_vain() {
+                let unclaimed = wait.unclaimed();
+                return self.finish(wait, output, unclaimed);
+            }
+            if !W::KEYED || wait.armed().is_some() {
                 self.leave(wait);
             }
         }
-        let key = self.register(waker);
+        let key = register(self);
         self.act(wait, Some(key))
     }
 
@@ -153,9 +183,13 @@ impl<N: Notifier> Place<'_, N> {
         N: BlockingNotifier,
     {
         let notifier = self.notifier;
-        self.block_with(wait, deadline, Self::register_thread, |deadline| {
-            notifier.park(deadline)
-        })
+        self.block_with(
+            wait,
+            deadline,
+            Self::is_thread_registered,
+            Self::register_thread,
+            |deadline| notifier.park(deadline),
+        )
     }
 
     /// The same for a notifier of tasks.
@@ -164,23 +198,31 @@ impl<N: Notifier> Place<'_, N> {
     where
         N: AsyncNotifier,
     {
-        let register = |place: &mut Self| with_thread_waker(|waker| place.register(waker));
-        self.block_with(wait, deadline, register, park_thread)
+        self.block_with(
+            wait,
+            deadline,
+            |place, key| with_thread_waker(|waker| place.is_registered(key, waker)),
+            |place| with_thread_waker(|waker| place.register(waker)),
+            park_thread,
+        )
     }
 
     fn block_with<W: Wait>(
         &mut self,
         wait: &mut W,
         deadline: Deadline,
+        is_registered: impl Fn(&mut Self, Key) -> bool,
         register: impl Fn(&mut Self) -> Key,
         park: impl Fn(Deadline),
     ) -> Option<W::Output> {
         if let Poll::Ready(output) = self.spin(wait) {
             return Some(output);
         }
+        let mut token = Token::default();
+        let key = register(self);
+        let mut outcome = self.act(wait, Some(key));
         loop {
-            let key = register(self);
-            if let Poll::Ready(output) = self.act(wait, Some(key)) {
+            if let Poll::Ready(output) = outcome {
                 return Some(output);
             }
             // Right before it parks: foreign code, as the other half's waker, may have used up the unpark.
@@ -191,15 +233,9 @@ impl<N: Notifier> Place<'_, N> {
                 self.leave(wait);
                 return None;
             }
+            token.used = true;
             park(deadline);
-            if let Poll::Ready(output) = self.look(wait) {
-                return Some(output);
-            }
-            // What woke it may be a notification of an earlier registration that came late, and a backend that keeps
-            // one waker has then lost this one.
-            if wait.armed().is_some() {
-                self.leave(wait);
-            }
+            outcome = self.try_wait(wait, &is_registered, &register);
         }
     }
 
@@ -232,6 +268,25 @@ impl<N: Notifier> Place<'_, N> {
     }
 }
 
+/// Whether this call has parked its thread, and so may have used up an unpark that was meant for somebody else.
+///
+/// A blocking call may run inside somebody else's poll, or be the drop of a future there. If that executor parks its thread
+/// in the same way, as the one in the docs of [`Wake`](alloc::task::Wake) does, a sibling's waker has only the one token of the
+/// thread to leave its message in. So whoever parked leaves the token set: at worst the next park returns for nothing.
+#[derive(Default)]
+struct Token {
+    used: bool,
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        #[cfg(feature = "std")]
+        if self.used {
+            crate::sync::current().unpark();
+        }
+    }
+}
+
 /// Each round spins twice as long as the one before, as in `crossbeam_utils::Backoff`: together some microseconds, less
 /// than it takes to park and unpark. To yield does not pay: on a busy machine that gives away whole time slices.
 const SPIN_ROUNDS: u32 = if cfg!(all(loom, feature = "loom")) { 0 } else { 8 };
@@ -242,6 +297,18 @@ pub(crate) fn pause(round: u32) {
     }
     for _ in 0..1 << round {
         spin_loop();
+    }
+}
+
+/// Tries for some microseconds, and at least once, until `f` says that it has done.
+pub(crate) fn pause_briefly(f: impl Fn() -> bool) {
+    for round in 0..=SPIN_ROUNDS {
+        if f() {
+            return;
+        }
+        if round < SPIN_ROUNDS {
+            pause(round);
+        }
     }
 }
 

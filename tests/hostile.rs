@@ -1085,7 +1085,7 @@ impl AsyncNotifier for Broken {
         Key(true)
     }
 
-    unsafe fn is_registered(&self, (): &(), _: Pin<&()>, _: Key, _: &Waker) -> bool {
+    unsafe fn is_registered(&self, (): &mut (), _: Pin<&mut ()>, _: Key, _: &Waker) -> bool {
         maybe_panic();
         false
     }

@@ -44,6 +44,14 @@ impl Notifier for AtomicWaker {
     unsafe fn notify(&self, _: Notice) {
         self.0.wake();
     }
+
+    unsafe fn vacate(&self) {
+        // If it is being woken just now, whoever wakes has taken it out.
+        #[cfg(not(all(loom, feature = "loom")))]
+        drop(self.0.take());
+        #[cfg(all(loom, feature = "loom"))]
+        drop(self.0.take_waker());
+    }
 }
 
 impl AsyncNotifier for AtomicWaker {

@@ -2,7 +2,7 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
-use event_listener::EventListener;
+use event_listener::{EventListener, IntoNotification};
 
 use super::{AsyncNotifier, Key, MultiNotifier, Notice, Notifier, Wake, block_by_waker, init_by_new};
 use crate::sync::const_unless_loom;
@@ -56,10 +56,11 @@ impl Notifier for Event {
     init_by_new!();
 
     unsafe fn notify(&self, notice: Notice) {
-        self.0.notify(match notice.wake {
-            Wake::One => 1,
-            Wake::All => usize::MAX,
-        });
+        match notice.wake {
+            // One more, also if somebody who was woken before has not come yet.
+            Wake::One => self.0.notify(1.additional()),
+            Wake::All => self.0.notify(usize::MAX),
+        };
     }
 
     unsafe fn deregister(&self, seat: &mut EventSeat, _: Option<Key>) {
@@ -77,6 +78,16 @@ impl AsyncNotifier for Event {
                 Poll::Ready(()) => seat.0 = None,
             }
         }
+    }
+
+    unsafe fn is_registered(&self, seat: &mut EventSeat, _: Pin<&mut ()>, _: Key, waker: &Waker) -> bool {
+        let Some(listener) = &mut seat.0 else { return false };
+        // That leaves `waker` with it, too.
+        let is_there = Pin::new(listener).poll(&mut Context::from_waker(waker)).is_pending();
+        if !is_there {
+            seat.0 = None;
+        }
+        is_there
     }
 }
 

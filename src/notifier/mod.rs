@@ -256,6 +256,21 @@ pub trait Notifier: Sized + Send + Sync {
     unsafe fn deregister(&self, seat: &mut Self::Seat, unclaimed: Option<Key>) {
         let _ = (seat, unclaimed);
     }
+
+    /// Lets go of all that was kept for waiting here: the half is gone, and with it every registration.
+    ///
+    /// Of borrowers it is the last one that is gone. The other half may be there for long, so a backend that keeps a waker
+    /// between two registrations drops it here: it keeps the memory of a task, or even the executor, alive. A notification may
+    /// still be under way, on this thread or another one.
+    ///
+    /// # Panics
+    /// If the drop of a waker panics.
+    ///
+    /// # Safety
+    /// As the [channel promises](Self#what-a-channel-promises). Nobody registers here any more before the channel is
+    /// split again. It may be called more than once.
+    #[inline]
+    unsafe fn vacate(&self) {}
 }
 
 /// A notifier at which tasks can wait: with it there are `lend`, `borrow` and the other futures.
@@ -289,15 +304,25 @@ pub trait AsyncNotifier: Notifier {
     /// was notified, or was deregistered.
     unsafe fn register(&self, seat: &mut Self::Seat, waiter: Pin<&mut Self::Waiter>, waker: &Waker) -> Key;
 
-    /// Whether the next notification would wake `waker` as it is, so that nothing need be registered.
+    /// Whether the last registration is still there and its notification will wake `waker`, so that nothing need be
+    /// registered anew.
     ///
     /// `key` is what [`register`](Self::register) returned, unless it is about a borrower and the backend has
-    /// [many](Notifier::MANY) waiters. `false` is always right.
+    /// [many](Notifier::MANY) waiters. A backend may exchange the waker of a registration that is there, and say `true`. If it
+    /// says `false`, the registration is [ended](Notifier::deregister) and made anew, which is always right. But a borrower
+    /// among many is then taken for one that was notified: it takes precedence over newcomers, and in a backend that
+    /// keeps an order it has lost its place there.
     ///
     /// # Safety
     /// As the [channel promises](Notifier#what-a-channel-promises).
     #[inline]
-    unsafe fn is_registered(&self, seat: &Self::Seat, waiter: Pin<&Self::Waiter>, key: Key, waker: &Waker) -> bool {
+    unsafe fn is_registered(
+        &self,
+        seat: &mut Self::Seat,
+        waiter: Pin<&mut Self::Waiter>,
+        key: Key,
+        waker: &Waker,
+    ) -> bool {
         let _ = (seat, waiter, key, waker);
         false
     }
@@ -334,6 +359,17 @@ pub trait BlockingNotifier: Notifier {
     /// # Safety
     /// As for [`AsyncNotifier::register`].
     unsafe fn register_thread(&self, seat: &mut Self::Seat, waiter: Pin<&mut Self::Waiter>) -> Key;
+
+    /// Whether the last registration is still there and its notification will wake this thread: as
+    /// [`AsyncNotifier::is_registered`].
+    ///
+    /// # Safety
+    /// As for [`AsyncNotifier::is_registered`].
+    #[inline]
+    unsafe fn is_thread_registered(&self, seat: &mut Self::Seat, waiter: Pin<&mut Self::Waiter>, key: Key) -> bool {
+        let _ = (seat, waiter, key);
+        false
+    }
 
     /// Blocks this thread until it was notified, until the deadline, or for no reason at all.
     ///
@@ -401,6 +437,18 @@ macro_rules! block_by_waker {
             ) -> super::Key {
                 // SAFETY: the same promise.
                 super::with_thread_waker(|waker| unsafe { super::AsyncNotifier::register(self, seat, waiter, waker) })
+            }
+
+            unsafe fn is_thread_registered(
+                &self,
+                seat: &mut Self::Seat,
+                waiter: core::pin::Pin<&mut Self::Waiter>,
+                key: super::Key,
+            ) -> bool {
+                super::with_thread_waker(|waker| {
+                    // SAFETY: the same promise.
+                    unsafe { super::AsyncNotifier::is_registered(self, seat, waiter, key, waker) }
+                })
             }
 
             fn park(&self, deadline: super::Deadline) {

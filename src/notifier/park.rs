@@ -64,12 +64,21 @@ impl Notifier for Park {
         // SAFETY: the same promise.
         unsafe { self.0.deregister(unclaimed) }
     }
+
+    #[cold]
+    unsafe fn vacate(&self) {
+        self.0.vacate();
+    }
 }
 
 impl BlockingNotifier for Park {
     unsafe fn register_thread(&self, (): &mut (), _: Pin<&mut ()>) -> Key {
         // SAFETY: the same promise.
         unsafe { self.0.register(&current()) }.expect("there are two cells")
+    }
+
+    unsafe fn is_thread_registered(&self, (): &mut (), _: Pin<&mut ()>, key: Key) -> bool {
+        self.0.holds(key, &current())
     }
 
     fn park(&self, deadline: Deadline) {

@@ -28,12 +28,26 @@
 //!
 //! Where there are many notifiers, as for the lender of many borrowers, that does not hold: there the slot has a single
 //! cell, and if that is busy the waiter has to wait somewhere else.
+//!
+//! # Leaving
+//!
+//! When the waiter's half is dropped it lets go of the wakers that it kept here, for they keep its task alive. It does so
+//! itself if no cell is busy. If one is, the waiter is being woken at this moment, perhaps by code that is further down on
+//! the same stack, so it cannot wait for the end of that: it says `LEFT`, and the notifier empties the cells when it has
+//! done.
+//!
+//! Each of the two writes one flag (`left`, `busy`) and then reads the other's, and at least one of them has to see what
+//! the other wrote. That takes a fence between the write and the read on both sides, which would cost each wake as much as a
+//! read-modify-write, for the sake of a drop. So the fences are unequal ([`light_fence`]): the notifier only keeps the
+//! compiler from exchanging the two, and the waiter, after a real fence, looks at `busy` for as long as a store can take to
+//! become visible. Should that fail all the same, a waker is kept until the channel is freed or split again.
 
 use core::fmt;
 use core::task::Waker;
 
 use super::{Key, Notice};
-use crate::sync::{AtomicBool, Ordering, UnsafeCell, const_unless_loom};
+use crate::sync::{AtomicBool, AtomicU8, Ordering, UnsafeCell, const_unless_loom, fence, light_fence};
+use crate::wait::pause_briefly;
 
 /// Who can wait in a slot.
 pub(super) trait Target: Clone {
@@ -57,13 +71,22 @@ impl Target for Waker {
 const FIRST: Key = Key(false);
 const SECOND: Key = Key(true);
 
+/// The waiter's half is there.
+const HERE: u8 = 0;
+/// It was dropped, and whoever finds no cell busy empties them.
+const LEFT: u8 = 1;
+/// It was dropped, and the cells are empty, or will be at once.
+const EMPTIED: u8 = 2;
+
 pub(super) struct Slot<W, const CELLS: usize> {
     cells: [UnsafeCell<Option<W>>; CELLS],
     busy: [AtomicBool; CELLS],
+    left: AtomicU8,
 }
 
 // SAFETY: a cell is written by the waiter while it is not busy, and read by the notifier that claimed it, which is while
-// it is busy, or by the waiter; `W` is used from both their threads by reference.
+// it is busy, or by the waiter; `W` is used from both their threads by reference. When the waiter has left, one of the
+// two, which the step from `LEFT` to `EMPTIED` decides, takes what is there: `W` is dropped on that thread.
 unsafe impl<W: Send + Sync, const CELLS: usize> Sync for Slot<W, CELLS> {}
 
 impl<W: Target> Slot<W, 1> {
@@ -72,6 +95,7 @@ impl<W: Target> Slot<W, 1> {
             Self {
                 cells: [UnsafeCell::new(None)],
                 busy: [AtomicBool::new(false)],
+                left: AtomicU8::new(HERE),
             }
         }
     }
@@ -83,6 +107,7 @@ impl<W: Target> Slot<W, 2> {
             Self {
                 cells: [UnsafeCell::new(None), UnsafeCell::new(None)],
                 busy: [AtomicBool::new(false), AtomicBool::new(false)],
+                left: AtomicU8::new(HERE),
             }
         }
     }
@@ -108,6 +133,9 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
     /// As for [`register`](Self::register).
     #[cold]
     unsafe fn register_anew(&self, target: &W) -> Option<Key> {
+        // The first time after another half has left: the cells are empty, so this is where it comes by.
+        // Ordering: relaxed, it is published with the registration.
+        self.left.store(HERE, Ordering::Relaxed);
         let cell = if self.is_busy(FIRST) { Self::second()? } else { FIRST };
         if !self.holds(cell, target) {
             // SAFETY: the first cell is not busy; or else it was claimed, and the second one is not, see above.
@@ -167,15 +195,20 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
     #[inline(always)]
     unsafe fn wake(&self, cell: Key) {
         /// Also if the waker panics.
-        struct Done<'a>(&'a AtomicBool);
-        impl Drop for Done<'_> {
+        struct Done<'a, W: Target, const CELLS: usize>(&'a Slot<W, CELLS>, Key);
+        impl<W: Target, const CELLS: usize> Drop for Done<'_, W, CELLS> {
             #[inline(always)]
             fn drop(&mut self) {
                 // Ordering: release, pairs with the acquire of `is_busy`: the cell was read before.
-                self.0.store(false, Ordering::Release);
+                self.0.busy[index::<CELLS>(self.1)].store(false, Ordering::Release);
+                light_fence();
+                // Ordering: relaxed, `empty` looks again.
+                if self.0.left.load(Ordering::Relaxed) == LEFT {
+                    self.0.empty();
+                }
             }
         }
-        let _done = Done(&self.busy[index::<CELLS>(cell)]);
+        let _done = Done(self, cell);
         self.cell(cell).with(|cell| {
             // SAFETY: the waiter does not write the cell while it is busy.
             if let Some(target) = unsafe { &*cell } {
@@ -184,15 +217,48 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
         });
     }
 
+    /// The waiter's half is dropped: see the head of this file.
+    #[cold]
+    pub(super) fn vacate(&self) {
+        // Ordering: release, pairs with the acquire of `empty`: what the waiter did with the cells comes before.
+        self.left.store(LEFT, Ordering::Release);
+        // Ordering: against the light one in `wake`: one of the two sees what the other has stored.
+        fence(Ordering::SeqCst);
+        pause_briefly(|| self.empty());
+    }
+
+    /// Drops what is in the cells, if none is busy. The waiter has left.
+    #[cold]
+    fn empty(&self) -> bool {
+        if (0..CELLS).any(|cell| self.is_busy(Key(cell == 1))) {
+            return false;
+        }
+        // Ordering: acquire, pairs with the release of `vacate`. It need not release: nobody uses the cells after this but a
+        // half of another split, which comes after both sides have left.
+        let mine = self
+            .left
+            .compare_exchange(LEFT, EMPTIED, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok();
+        if mine {
+            // SAFETY: the waiter has left, no notifier reads a cell or will, and of those that come here one is let in.
+            let old = self
+                .cells
+                .each_ref()
+                .map(|cell| cell.with_mut(|cell| unsafe { (*cell).take() }));
+            drop(old);
+        }
+        true
+    }
+
     #[inline(always)]
     fn cell(&self, cell: Key) -> &UnsafeCell<Option<W>> {
         &self.cells[index::<CELLS>(cell)]
     }
 
-    /// Called by the waiter only.
+    /// Called by the waiter, or when that has left.
     #[inline(always)]
     fn is_busy(&self, cell: Key) -> bool {
-        // Ordering: acquire, pairs with the release of `Done::drop`: the notifier reads the cell no more.
+        // Ordering: acquire, pairs with the release of `Done::drop`: the notifier does not read the cell any more.
         self.busy[index::<CELLS>(cell)].load(Ordering::Acquire)
     }
 

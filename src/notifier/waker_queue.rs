@@ -389,8 +389,6 @@ impl WakerQueue {
             if last != node {
                 // Of a future that was forgotten, and is there for ever.
                 drop(self.unlink(last));
-            } else if is_queued(node) && self.replace(node, waker) {
-                return;
             }
         }
         let waker = waker.clone();
@@ -412,6 +410,21 @@ impl WakerQueue {
             // Ordering: relaxed, only the waiter reads it without the lock.
             node.as_ref().queued.store(true, Ordering::Relaxed);
         });
+    }
+
+    /// Sees to it that a node that is queued has that waker; false if it is not queued any more.
+    #[cold]
+    fn keeps_place(&self, node: NonNull<QueueNode>, waker: &Waker) -> bool {
+        let is_same = self.locked(|_| {
+            // SAFETY: the lock is held.
+            let same = unsafe {
+                with_node(node, |inner| {
+                    inner.waker.as_ref().is_some_and(|held| held.will_wake(waker))
+                })
+            };
+            is_queued(node) && same
+        });
+        is_same || self.replace(node, waker)
     }
 
     /// Gives a node another waker; false if it is not queued any more.
@@ -461,6 +474,11 @@ impl Notifier for WakerQueue {
             drop(self.unlink(node));
         }
     }
+
+    #[cold]
+    unsafe fn vacate(&self) {
+        self.slot.vacate();
+    }
 }
 
 impl AsyncNotifier for WakerQueue {
@@ -474,21 +492,13 @@ impl AsyncNotifier for WakerQueue {
         IN_LISTS
     }
 
-    unsafe fn is_registered(&self, _: &QueueSeat, waiter: Pin<&QueueNode>, key: Key, waker: &Waker) -> bool {
+    #[inline]
+    unsafe fn is_registered(&self, _: &mut QueueSeat, waiter: Pin<&mut QueueNode>, key: Key, waker: &Waker) -> bool {
         if self.has_slot && key == IN_SLOT {
             return self.slot.holds(IN_SLOT, waker);
         }
-        let node = NonNull::from(waiter.get_ref());
-        is_queued(node)
-            && self.locked(|_| {
-                // SAFETY: the lock is held.
-                let same = unsafe {
-                    with_node(node, |inner| {
-                        inner.waker.as_ref().is_some_and(|held| held.will_wake(waker))
-                    })
-                };
-                is_queued(node) && same
-            })
+        let node = NonNull::from(&*waiter);
+        is_queued(node) && self.keeps_place(node, waker)
     }
 }
 

@@ -49,6 +49,11 @@ impl Notifier for WakerSlot {
         // SAFETY: the same promise.
         unsafe { self.0.deregister(unclaimed) }
     }
+
+    #[cold]
+    unsafe fn vacate(&self) {
+        self.0.vacate();
+    }
 }
 
 impl AsyncNotifier for WakerSlot {
@@ -59,7 +64,7 @@ impl AsyncNotifier for WakerSlot {
     }
 
     #[inline]
-    unsafe fn is_registered(&self, (): &(), _: Pin<&()>, key: Key, waker: &Waker) -> bool {
+    unsafe fn is_registered(&self, (): &mut (), _: Pin<&mut ()>, key: Key, waker: &Waker) -> bool {
         self.0.holds(key, waker)
     }
 }
