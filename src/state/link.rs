@@ -341,9 +341,9 @@ impl<N: Notifier> Link<N> {
     /// Takes what is offered, else waits for it: see [`State::taken`] and [`State::requested`].
     pub(crate) fn ask(&self, turn: &mut Turn, arm: Option<Key>, exclusive: bool) -> Asked {
         let arm = arm.filter(|_| !N::MANY);
-        // What was before, what is now, and whether that is the end. Should a notifier not run the transition, the borrower
-        // waits as it did.
-        let mut outcome = None;
+        let mut outcome = Asked::Waits { armed: None };
+        let mut after = State(0);
+        // What the borrower remembers is changed in here, before anybody is woken: that may panic.
         let transition = || {
             let mut state = self.look();
             loop {
@@ -352,13 +352,16 @@ impl<N: Notifier> Link<N> {
                 // The same again would tell nobody anything.
                 let step = if next == state { Ok(()) } else { self.step(state, next) };
                 match step {
+                    Ok(()) if done.is_some() => {
+                        outcome = self.end_turn(turn, state, next, exclusive);
+                        return None;
+                    }
                     Ok(()) => {
-                        outcome = Some((state, next, done.is_some()));
-                        return if done.is_some() {
-                            None
-                        } else {
-                            state.lender_notice(next)
-                        };
+                        *turn = (*turn).max(Turn::Asked);
+                        let armed = next.borrower_key();
+                        outcome = Asked::Waits { armed };
+                        after = next;
+                        return state.lender_notice(next);
                     }
                     Err(now) => state = now,
                 }
@@ -367,17 +370,9 @@ impl<N: Notifier> Link<N> {
         // SAFETY: this is a borrower; where there may be others the notifier is one of many waiters, or else
         // see the head of this file.
         unsafe { self.lender.notify_with(transition) };
-        match outcome {
-            Some((before, after, true)) => self.end_turn(turn, before, after, exclusive),
-            Some((_, after, false)) => {
-                *turn = (*turn).max(Turn::Asked);
-                // A loan that only those who were woken may take: let one of them be woken.
-                self.pass_on(after, exclusive);
-                let armed = after.borrower_key();
-                Asked::Waits { armed }
-            }
-            None => Asked::Waits { armed: None },
-        }
+        // If it has to wait though a loan is on offer, that is for those who were woken: let one of them be woken.
+        self.pass_on(after, exclusive);
+        outcome
     }
 
     /// A borrower has taken, or was told that the lender is gone. Returns what that means to it.
