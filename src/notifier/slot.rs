@@ -204,7 +204,7 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
                 light_fence();
                 // Ordering: relaxed, `empty` looks again.
                 if self.0.left.load(Ordering::Relaxed) == LEFT {
-                    self.0.empty();
+                    self.0.try_empty();
                 }
             }
         }
@@ -220,34 +220,50 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
     /// The waiter's half is dropped: see the head of this file.
     #[cold]
     pub(super) fn vacate(&self) {
-        // Ordering: release, pairs with the acquire of `empty`: what the waiter did with the cells comes before.
+        if !self.is_any_busy() {
+            // SAFETY: the waiter is gone, and nobody is being woken, nor will be.
+            return unsafe { self.empty() };
+        }
+        // Ordering: release, pairs with the acquire of `try_empty`: what the waiter did with the cells comes before.
         self.left.store(LEFT, Ordering::Release);
         // Ordering: against the light one in `wake`: one of the two sees what the other has stored.
         fence(Ordering::SeqCst);
-        pause_briefly(|| self.empty());
+        pause_briefly(|| self.try_empty());
     }
 
-    /// Drops what is in the cells, if none is busy. The waiter has left.
+    fn is_any_busy(&self) -> bool {
+        (0..CELLS).any(|cell| self.is_busy(Key(cell == 1)))
+    }
+
+    /// The waiter has left: empties the cells if none is busy, and if the other side does not do it.
     #[cold]
-    fn empty(&self) -> bool {
-        if (0..CELLS).any(|cell| self.is_busy(Key(cell == 1))) {
+    fn try_empty(&self) -> bool {
+        if self.is_any_busy() {
             return false;
         }
         // Ordering: acquire, pairs with the release of `vacate`. It need not release: nobody uses the cells after this but a
         // half of another split, which comes after both sides have left.
-        let mine = self
+        let is_mine = self
             .left
             .compare_exchange(LEFT, EMPTIED, Ordering::Acquire, Ordering::Relaxed)
             .is_ok();
-        if mine {
-            // SAFETY: the waiter has left, no notifier reads a cell or will, and of those that come here one is let in.
-            let old = self
-                .cells
-                .each_ref()
-                .map(|cell| cell.with_mut(|cell| unsafe { (*cell).take() }));
-            drop(old);
+        if is_mine {
+            // SAFETY: the waiter has left, nobody is being woken, and of the two sides this one was chosen.
+            unsafe { self.empty() };
         }
         true
+    }
+
+    /// # Safety
+    /// No cell is busy or will be, and nobody else calls this.
+    unsafe fn empty(&self) {
+        // Foreign code, which may come back here, only after the change.
+        // SAFETY: nobody else uses the cells.
+        let old = self
+            .cells
+            .each_ref()
+            .map(|cell| cell.with_mut(|cell| unsafe { (*cell).take() }));
+        drop(old);
     }
 
     #[inline(always)]
