@@ -159,6 +159,10 @@ mod imp {
             self.value.fetch_and(mask, order)
         }
 
+        pub(crate) fn fetch_or(&self, flags: usize, order: Ordering) -> usize {
+            self.value.fetch_or(flags, order)
+        }
+
         pub(crate) fn fetch_add(&self, number: usize, order: Ordering) -> usize {
             self.value.fetch_add(number, order)
         }
