@@ -16,10 +16,10 @@
 //! | 6 | `WATCHING` | lender | with bit 4 | it waits for a request, not for a return |
 //! | 7 | `BORROWER_WAITING` | borrower | borrower; the lender as it wakes it | as bit 4; never set by a notifier of many waiters, where a request says as much |
 //! | 8 | `BORROWER_KEY` | borrower | with bit 7 | as bit 5 |
+//! | 8 without 7 | `STARVING` | a borrower that was woken in vain | the last such one as it takes; the last request as it ends | newcomers wait in turn: only those who were woken may take. Only of many waiters, which have no use for bits 7 and 8 otherwise |
 //! | 9 | `LENDER_GONE` | lender | a new split | the lender was dropped |
 //! | 10 | `BORROWERS_GONE` | the last borrower | a new split | every borrower was dropped |
-//! | 11 | `STARVING` | a borrower that was woken in vain | the last such one as it takes; the last request as it ends | newcomers wait in turn: only those who were woken may take |
-//! | 12.. | requests | borrowers | borrowers | how many borrowers wait for a loan, woken or not |
+//! | 11.. | requests | borrowers | borrowers | how many borrowers wait for a loan, woken or not |
 //! | top | guards | borrowers | guards | how many guards, and parts of guards, are out |
 //!
 //! # The life of a loan
@@ -72,9 +72,10 @@ const BORROWER_WAITING: usize = 1 << 7;
 const BORROWER_KEY: usize = 1 << 8;
 const LENDER_GONE: usize = 1 << 9;
 const BORROWERS_GONE: usize = 1 << 10;
-const STARVING: usize = 1 << 11;
+/// In the place of the borrower's bits: where there are many waiters the word does not say that one of them waits.
+const STARVING: usize = BORROWER_KEY;
 
-const FLAGS: u32 = 12;
+const FLAGS: u32 = 11;
 const COUNT: u32 = (usize::BITS - FLAGS) / 2;
 const REQUEST: usize = 1 << FLAGS;
 pub(super) const GUARD: usize = 1 << (FLAGS + COUNT);
@@ -225,12 +226,12 @@ impl State {
     /// That borrower may make a guard: where somebody starves, only if it was woken or if nobody else waits.
     const fn admits(self, turn: Turn, exclusive: bool) -> bool {
         self.is_available(exclusive)
-            && (!self.has(STARVING) || turn.was_woken() || self.requests() == turn.is_counted() as usize)
+            && (!self.is_starving() || turn.was_woken() || self.requests() == turn.is_counted() as usize)
     }
 
     /// Somebody was woken in vain, and newcomers have to wait.
     pub(super) const fn is_starving(self) -> bool {
-        self.has(STARVING)
+        self.0 & BORROWER_BITS == STARVING
     }
 
     /// An offer is up, and somebody waits who might not have been woken.
@@ -241,12 +242,12 @@ impl State {
     /// A borrower that waits may make a guard, and was told so: what it usually finds, by one comparison.
     pub(super) const fn is_granted(self, exclusive: bool) -> bool {
         let others = if exclusive { GUARDS } else { MAX_GUARDS * GUARD };
-        self.0 & (OFFER | BORROWER_WAITING | STARVING | others) == OFFER
+        self.0 & (OFFER | BORROWER_BITS | others) == OFFER
     }
 
     /// What [`taken`](Self::taken) comes to in that case.
     pub(super) const fn usually_taken(self) -> Self {
-        Self((self.0 & !BORROWER_BITS) - REQUEST + GUARD)
+        Self(self.0 - REQUEST + GUARD)
     }
 
     /// Nothing is on offer, and nobody is to be told of a request: what a borrower usually finds, by one comparison.
@@ -277,6 +278,14 @@ impl State {
         Self(self.0 & !LENDER_BITS)
     }
 
+    const fn borrower_claimed(self) -> Self {
+        if self.is_starving() {
+            self
+        } else {
+            Self(self.0 & !BORROWER_BITS)
+        }
+    }
+
     /// | | `OFFER` | terms | lender's bits | borrower's bits | counts |
     /// |---|---|---|---|---|---|
     /// | before | 0 | any | 0 | any | no guards |
@@ -295,7 +304,7 @@ impl State {
             Terms::OnRequest if self.requests() == 0 => return Err(Refusal::NotRequested),
             Terms::OnRequest => ON_REQUEST,
         };
-        let next = Self(self.0 & !(TERMS | BORROWER_BITS) | OFFER | terms);
+        let next = Self(self.borrower_claimed().0 & !TERMS | OFFER | terms);
         Ok(match arm {
             Some(key) => next.lender_armed(key, Awaits::Return),
             None => next,
@@ -324,12 +333,12 @@ impl State {
     ///
     /// With the last request nobody is left who could starve.
     const fn without_request(self, turn: Turn) -> Self {
-        let mut next = Self(self.0 & !BORROWER_BITS);
+        let mut next = self;
         if turn.is_counted() {
             next.0 -= REQUEST;
         }
-        if next.requests() == 0 {
-            next.0 &= !STARVING;
+        if next.requests() == 0 || !next.is_starving() {
+            next.0 &= !BORROWER_BITS;
         }
         next
     }
@@ -440,6 +449,8 @@ impl State {
         self.lender_claimed()
     }
 
+    /// Of a single borrower.
+    ///
     /// | | borrower's bits |
     /// |---|---|
     /// | before | any |
@@ -453,7 +464,7 @@ impl State {
     /// | before | any | 0 | any |
     /// | after | 0 | 1 | 0: claimed |
     pub(super) const fn lender_left(self) -> Self {
-        Self(self.withdrawn().borrower_disarmed().0 | LENDER_GONE)
+        Self(self.withdrawn().borrower_claimed().0 | LENDER_GONE)
     }
 
     /// | | `BORROWERS_GONE` | lender's bits |
@@ -532,11 +543,13 @@ impl fmt::Debug for State {
             (BORROWER_KEY, "BORROWER_KEY"),
             (LENDER_GONE, "LENDER_GONE"),
             (BORROWERS_GONE, "BORROWERS_GONE"),
-            (STARVING, "STARVING"),
         ];
         f.write_str("State(")?;
+        if self.is_starving() {
+            f.write_str("STARVING | ")?;
+        }
         for (flag, name) in NAMES {
-            if self.has(flag) {
+            if self.has(flag) && !(flag == STARVING && self.is_starving()) {
                 write!(f, "{name} | ")?;
             }
         }
