@@ -69,19 +69,19 @@ RULES = {
         ["boxed::dropped_waker_slot", "boxed::dropped_shared"],
     ),
     "the last guard frees the box": (
-        "src/state.rs",
+        "src/state/link.rs",
         "if let Some(Disposal { free, place }) = disposal {",
-        "if let Some(Disposal { free, place }) = disposal\n            && !BROKEN\n        {",
+        "if let Some(Disposal { free, place }) = disposal.filter(|_| !BROKEN) {",
         ["boxed::dropped_waker_slot"],
     ),
     "the box is freed before the loan is over": (
-        "src/state.rs",
+        "src/state/link.rs",
         "let _finally = Finally(self);",
         "let _finally = Finally(self);\n        if BROKEN {\n            let _ = self.give_back_last(self.look(), true);\n        }",
         ["boxed::lend_after_dropped"],
     ),
     "an exclusive loan is taken once": (
-        "src/state.rs",
+        "src/state/word.rs",
         "const fn is_available(self, exclusive: bool) -> bool {\n        self.has(OFFER) && !(exclusive",
         "fn is_available(self, exclusive: bool) -> bool {\n        self.has(OFFER) && !(exclusive && !BROKEN",
         ["many::while_exclusive_waker_queue"],
@@ -93,25 +93,25 @@ RULES = {
         ["shared::clones", "shared::parts"],
     ),
     "who was woken and gives up passes the wake on": (
-        "src/state.rs",
+        "src/state/link.rs",
         "self.pass_on(after, exclusive);\n    }",
         "if !BROKEN {\n            self.pass_on(after, exclusive);\n        }\n    }",
         ["many::cancelled_as_it_is_woken_waker_queue"],
     ),
     "a return to an open offer wakes the next borrower": (
-        "src/state.rs",
-        "if after.has(OPEN) && after.guards() == 0 {",
-        "if after.has(OPEN) && after.guards() == 0 && !BROKEN {",
+        "src/state/link.rs",
+        "self.pass_on(after, true);",
+        "if !BROKEN {\n            self.pass_on(after, true);\n        }",
         ["many::while_exclusive_waker_queue"],
     ),
     "who gives up withdraws a loan that nobody else asked for": (
-        "src/state.rs",
+        "src/state/link.rs",
         "Some(State(word).given_up().0)",
-        "Some(if BROKEN { State(word).without_request(true) } else { State(word).given_up() }.0)",
+        "Some(if BROKEN { State(word).without_request(Turn::Asked) } else { State(word).given_up() }.0)",
         ["try_lend::given_up_waker_slot"],
     ),
     "a request wakes who watches for it": (
-        "src/state.rs",
+        "src/state/word.rs",
         "const fn is_quiet(self) -> bool {\n        self.0 & (OFFER | WATCHING",
         "fn is_quiet(self) -> bool {\n        self.0 & (OFFER | if BROKEN { 0 } else { WATCHING }",
         ["requested::made_waker_slot"],
@@ -129,7 +129,7 @@ RULES = {
         ["wakers::lender_moves_twice_waker_slot"],
     ),
     "the slot: each claim is a release": (
-        "src/state.rs",
+        "src/state/link.rs",
         "// wakes before it (see `Slot`).\n            let step = self.word.fetch_update(Ordering::AcqRel,",
         "let claim = if BROKEN { Ordering::Acquire } else { Ordering::AcqRel };\n"
         "            let step = self.word.fetch_update(claim,",
@@ -138,32 +138,32 @@ RULES = {
     "the queue: a node is in it only while its waiter is there": (
         "src/notifier/waker_queue.rs",
         "if let Some(node) = seat.0.take() {",
-        "if let Some(node) = seat.0.take()\n            && !BROKEN\n        {",
+        "if let Some(node) = seat.0.take().filter(|_| !BROKEN) {",
         ["cancel::borrow_dropped_waker_queue"],
     ),
     "a half notifies before it leaves": (
         "src/lender.rs",
-        "let leave = Leave(self.channel);",
-        "if BROKEN {\n            let channel = self.channel;\n            core::mem::forget(Leave(channel));\n"
+        "let leave = Leave(self.0);",
+        "if BROKEN {\n            let channel = self.0;\n            core::mem::forget(Leave(channel));\n"
         "            // SAFETY: it is not.\n            unsafe { channel.leave() };\n"
         "            channel.link().set_lender_gone();\n            return;\n        }\n"
-        "        let leave = Leave(self.channel);",
+        "        let leave = Leave(self.0);",
         ["disconnect::idle::idle", "disconnect::borrow::lend"],
     ),
     "the lender's drop withdraws what was forgotten": (
-        "src/state.rs",
-        "Some(State(word).withdrawn().0 & !BORROWER_BITS | LENDER_GONE)",
-        "Some(if BROKEN { State(word) } else { State(word).withdrawn() }.0 & !BORROWER_BITS | LENDER_GONE)",
+        "src/state/link.rs",
+        "Some(State(word).lender_left().0)",
+        "Some(State(word).lender_left().0 | if BROKEN { word & 1 } else { 0 })",
         ["forgotten::lender_gone_after_forgotten"],
     ),
     "a static is split when no guard is out": (
-        "src/state.rs",
+        "src/state/link.rs",
         "if State(self.word.load(Ordering::Relaxed)).guards() > 0 {",
         "if State(self.word.load(Ordering::Relaxed)).guards() > 0 && !BROKEN {",
         ["disconnect::split_after_forgotten_guard"],
     ),
     "a static is split by one at a time": (
-        "src/state.rs",
+        "src/state/link.rs",
         "if idle.is_err() {",
         "if idle.is_err() && !BROKEN {",
         ["disconnect::split_again", "disconnect::split_by_two"],

@@ -19,7 +19,7 @@ import time
 
 import models
 
-FILES = ["src/state.rs", "src/notifier/slot.rs", "src/notifier/waker_queue.rs"]
+FILES = ["src/state/link.rs", "src/notifier/slot.rs", "src/notifier/waker_queue.rs"]
 WEAKER = {"AcqRel": ["Acquire", "Release"], "Acquire": ["Relaxed"], "Release": ["Relaxed"]}
 VARIABLE = "REF_CHANNEL_WEAKEN"
 HANGS = "hangs"

@@ -332,7 +332,7 @@ impl State {
     /// The borrower waits no more: its request and its registration are taken back.
     ///
     /// With the last request nobody is left who could starve.
-    const fn without_request(self, turn: Turn) -> Self {
+    pub(super) const fn without_request(self, turn: Turn) -> Self {
         let mut next = self;
         if turn.is_counted() {
             next.0 -= REQUEST;
