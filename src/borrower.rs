@@ -103,7 +103,11 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
     ///
     /// # Cancellation
     /// The future can be dropped at any time, and nothing is lost: a loan that is offered at that moment is
-    /// taken by the next call, or by another borrower.
+    /// taken by the next call, or by another borrower. But it loses its place: the next call waits behind those that wait
+    /// already.
+    ///
+    /// After 128 loans without a wait in between the future lets its executor in: it is pending once, and wakes its task at
+    /// once. So a loop that borrows while an offer stays up does not keep other tasks from running.
     ///
     /// ```
     /// use ref_channel::RefMutChannel;
@@ -126,7 +130,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
     /// Returns a guard if something is on offer now. It never blocks, and is no request.
     ///
     /// # Errors
-    /// [`NotLent`](TryBorrowError::NotLent) if not, [`Disconnected`](TryBorrowError::Disconnected) if the lender
+    /// [`NotLent`](TryBorrowError::NotLent) if not, or if the loan is for another borrower that was woken for one in vain, [`Disconnected`](TryBorrowError::Disconnected) if the lender
     /// is gone.
     ///
     /// ```

@@ -15,7 +15,7 @@ use crate::notifier::{AsyncNotifier, WakerSlot};
 ///
 /// # Cancellation
 /// It can be dropped at any time, and nothing is lost: a loan that is offered at that moment is taken by the next call,
-/// or by another borrower.
+/// or by another borrower. Its place in the queue is lost.
 ///
 /// # Panics
 /// If it is polled after it has completed, or if a waker panics.

@@ -9,7 +9,8 @@ use crate::sync::const_unless_loom;
 
 /// Any number of waiters, in the `Event` of the crate [event-listener](https://docs.rs/event-listener).
 ///
-/// Each wait allocates a listener.
+/// Each wait allocates a listener. They are woken in the order in which they came. A borrower that was woken, but found that
+/// another one had been quicker, waits at the end again; newcomers then wait behind it, so each of those that wait gets a loan.
 ///
 /// The crate calls wakers under its own lock, so a waker that comes back to the same channel from within
 /// `wake` may hang; and it does not survive every waker that panics: those that wait there may then not be woken any

@@ -8,7 +8,8 @@ use crate::wait::relax;
 /// Any number of waiters, none of which is ever told: each looks again and again.
 ///
 /// A task is polled again at once, a thread spins (and yields, with `std`). It needs nothing, keeps nothing, and
-/// a notification costs nothing; the price is a processor that is busy while it waits. It blocks without `std`.
+/// a notification costs nothing; the price is a processor that is busy while it waits. It blocks without `std`. There is no
+/// fairness: whoever looks at the right moment gets the loan, and a borrower may look at the wrong one for ever.
 ///
 /// ```
 /// # #[cfg(feature = "std")] {

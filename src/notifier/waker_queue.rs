@@ -19,10 +19,11 @@ use crate::wait::pause;
 /// panic, or come back to the channel from within. The lock is why this backend, unlike
 /// [`WakerSlot`](super::WakerSlot), is not for interrupt handlers.
 ///
-/// The lender, who waits alone, does not queue: its waker is kept in a slot from one loan to the next.
+/// The lender, who waits alone, does not queue: its waker is kept in a slot from one loan to the next, until the lender
+/// is dropped.
 ///
 /// A borrower that was woken, but found that another one had been quicker, waits at the head of the queue, not at its
-/// end.
+/// end, and newcomers then wait behind it: it is not beaten again. A `borrow` that is cancelled loses its place.
 ///
 /// The idea of intrusive waiters is that of the crate `futures-intrusive` and of tokio's synchronisation.
 ///

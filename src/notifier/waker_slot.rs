@@ -11,6 +11,11 @@ use crate::sync::const_unless_loom;
 /// channel's state that each step of a loan makes anyway. It needs nothing but `core`; with `std` threads can block at
 /// it too. It survives wakers that panic, that poll the other half from within, and that change at every poll.
 ///
+/// The waker stays in the slot between two loans of a half, also after a `borrow` or a lend was cancelled, and is dropped when
+/// another waker takes its place or when the half is dropped. Until then it keeps the memory of its task. If the waker owns the
+/// task's future, and that owns the half, they keep each other: such a task has to be dropped, or run to its end, by its
+/// executor, and may not be left to its reference count alone.
+///
 /// The idea of keeping the waker and waking it by reference, and of two places for it, is that of the crates
 /// `diatomic-waker` and `spmc-waker`; here the state of the channel owns the slot.
 ///
