@@ -406,8 +406,7 @@ impl<N: Notifier> Link<N> {
     /// That borrower was counted as starving.
     #[cold]
     fn starve_no_more(&self) {
-        // Ordering: relaxed, the count is looked at by borrowers that have taken a loan, this one among them, and a loan
-        // that is returned orders them.
+        // Ordering: relaxed, whoever still sees the old count lets newcomers wait for one loan more.
         self.borrowers.fetch_sub(STARVER, Ordering::Relaxed);
     }
 
