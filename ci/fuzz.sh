@@ -2,24 +2,24 @@
 # libFuzzer chooses the programs of the model-based test, guided by coverage, for FUZZ_SECONDS. `cargo fuzz run programs` does the
 # same; all that it adds are these flags, so that it need not be installed.
 set -euo pipefail
-cd "$(dirname "$0")/../fuzz"
+cd "$(dirname "$0")/.."
+. ci/debian
 
+[ "$(uname -sm)" = "Linux x86_64" ] || skip "the fuzzer is set up for Linux on x86-64"
 target=x86_64-unknown-linux-gnu
-libraries=$(rustc +nightly --print sysroot 2>/dev/null || true)/lib/rustlib/$target/lib
-if ! ls "$libraries"/*_rt.asan.a >/dev/null 2>&1; then
-    echo "skipped: a nightly toolchain for $target with its sanitizers is not installed"
-    exit 0
-fi
-if ! command -v c++ >/dev/null; then
-    echo "skipped: libFuzzer needs a C++ compiler"
-    exit 0
-fi
+# libFuzzer of a Clang that has the compiler's LLVM, so that no C++ compiler is needed. Its C++ library is there without
+# the link that a compiler would look for.
+llvm=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+debian_unpack "clang-rt-$llvm" "libclang-rt-$llvm-dev"
+export CUSTOM_LIBFUZZER_PATH=$cache/clang-rt-$llvm/usr/lib/llvm-$llvm/lib/clang/$llvm/lib/linux/libclang_rt.fuzzer-x86_64.a
+export CUSTOM_LIBFUZZER_STD_CXX=none
 
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/../target}/fuzz
-RUSTFLAGS="-Zsanitizer=address -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
+# By RUSTC_BOOTSTRAP a stable compiler takes the unstable option.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/fuzz
+RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
-    -Cllvm-args=-sanitizer-coverage-trace-compares -Cdebug-assertions --cfg fuzzing" \
-    cargo +nightly build --quiet --release --target $target
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Cdebug-assertions --cfg fuzzing -Clink-arg=-l:libstdc++.so.6" \
+    cargo build --quiet --release --manifest-path fuzz/Cargo.toml --target $target
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/corpus"

@@ -152,8 +152,8 @@ RULES = {
     ),
     "the lender's drop withdraws what was forgotten": (
         "src/state/link.rs",
-        "Some(State(word).lender_left().0)",
-        "Some(State(word).lender_left().0 | if BROKEN { word & 1 } else { 0 })",
+        "Some(State(word).lender_left::<N>().0)",
+        "Some(State(word).lender_left::<N>().0 | if BROKEN { word & 1 } else { 0 })",
         ["forgotten::lender_gone_after_forgotten"],
     ),
     "a static is split when no guard is out": (

@@ -327,22 +327,25 @@ impl<N: Notifier> Desk<N> {
     {
         let link = channel.link();
         // The two polls that a borrow usually needs, without a detour.
-        if matches!(self.turn, Turn::Asked | Turn::Woken) {
+        if self.turn == Turn::Asked {
             if link.take_granted(M::EXCLUSIVE) {
                 self.turn = Turn::Newcomer;
                 return self.taken(link);
             }
-        } else if self.turn == Turn::Newcomer && self.grants < BUDGET && (!N::MANY || link.look().is_quiet()) {
-            // SAFETY: `Link` keeps the promises about notifications; it is not registered, for it has not asked. The waiter
-            // is pinned, and is deregistered before it is dropped.
-            let key = unsafe { link.borrower().register(&mut self.seat, waiter.as_mut(), waker) };
-            // The usual one is a constant from here on; of one among many nobody asks.
-            if (N::MANY || key == Key::default()) && link.request(Key::default()) {
-                self.turn = Turn::Asked;
-                self.grants = 0;
-                return Poll::Pending;
+        } else if !N::MANY || self.turn == Turn::Newcomer {
+            let seen = link.look();
+            if seen.is_quiet() {
+                // SAFETY: `Link` keeps the promises about notifications; it is not registered, for it has not asked. The
+                // waiter is pinned, and is deregistered before it is dropped.
+                let key = unsafe { link.borrower().register(&mut self.seat, waiter.as_mut(), waker) };
+                // The usual one is a constant from here on; of one among many nobody asks.
+                if (N::MANY || key == Key::default()) && link.request(seen, Key::default()) {
+                    self.turn = Turn::Asked;
+                    self.grants = 0;
+                    return Poll::Pending;
+                }
+                return self.ask_registered(channel, waiter, key);
             }
-            return self.ask_registered(channel, waiter, key);
         }
         self.poll_unusual(channel, waiter, waker)
     }
@@ -350,7 +353,11 @@ impl<N: Notifier> Desk<N> {
     /// Counts the loans that were granted without a wait.
     #[inline]
     fn spend(&mut self, outcome: &Poll<Result<(), BorrowError>>) {
-        self.grants = if outcome.is_ready() { self.grants + 1 } else { 0 };
+        self.grants = if outcome.is_ready() {
+            self.grants.saturating_add(1)
+        } else {
+            0
+        };
     }
 
     /// It has been woken, and has taken the loan.
@@ -476,8 +483,8 @@ impl<N: Notifier> Wait for Ask<'_, N> {
     const KEYED: bool = !N::MANY;
 
     fn started(&self) -> bool {
-        // Where to register costs a lock, look first whether it must be.
-        *self.turn != Turn::Newcomer || N::MANY
+        // To look costs less than to register, and what is on offer already is taken at once.
+        true
     }
 
     fn look(&mut self) -> Poll<Self::Output> {

@@ -1,6 +1,7 @@
 //! Counts of guards and borrowers are checked: too many of them, which takes leaks by the million, abort the process.
 //!
-//! So each case runs in a process of its own: this program, told by a variable which case to run.
+//! So each case runs in a process of its own: this program, told by a variable which case to run. Where an emulator
+//! runs it, the system cannot start it again by itself: then `TEST_RUNNER` is that emulator.
 
 use std::process::{Command, exit};
 
@@ -39,10 +40,15 @@ fn main() {
 
 fn assert_aborts(case: &str) {
     let program = std::env::current_exe().expect("this program");
-    let output = Command::new(program)
-        .env(CASE, case)
-        .output()
-        .expect("it can be started");
+    let mut command = match std::env::var_os("TEST_RUNNER") {
+        Some(runner) => {
+            let mut command = Command::new(runner);
+            command.arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
+    let output = command.env(CASE, case).output().expect("it can be started");
     assert!(!output.status.success(), "{case}: {output:?}");
     assert!(output.stdout.is_empty(), "{case}: {output:?}");
     #[cfg(unix)]

@@ -223,7 +223,7 @@ impl<N: Notifier> Link<N> {
         let transition = || {
             let mut state = self.look();
             loop {
-                let next = match state.offered(terms, arm) {
+                let next = match state.offered::<N>(terms, arm) {
                     Ok(next) => next,
                     Err(why) => {
                         outcome = Err(why);
@@ -297,7 +297,7 @@ impl<N: Notifier> Link<N> {
             // Ordering: release, all that the lender did comes before, for a borrower that learns of it;
             // acquire, for the borrower's registration that this claims.
             let step = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| {
-                Some(State(word).lender_left().0)
+                Some(State(word).lender_left::<N>().0)
             });
             step.ok()
                 .and_then(|before| State(before).borrower_notice::<N>(Wake::All))
@@ -315,12 +315,12 @@ impl<N: Notifier> Link<N> {
         state.is_granted(exclusive) && self.step(state, state.usually_taken()).is_ok()
     }
 
-    /// Waits for an offer, as a borrower that does not wait yet usually has to; false if it is not so.
+    /// Waits for an offer, as a borrower that does not wait yet usually has to; false if it is not [quiet](State::is_quiet), as
+    /// it was `seen`, any more.
     #[inline(always)]
-    pub(crate) fn request(&self, key: Key) -> bool {
-        let state = self.look();
+    pub(crate) fn request(&self, seen: State, key: Key) -> bool {
         let arm = if N::MANY { None } else { Some(key) };
-        state.is_quiet() && self.step(state, state.requested(Turn::Newcomer, arm)).is_ok()
+        self.step(seen, seen.requested(Turn::Newcomer, arm)).is_ok()
     }
 
     /// Takes what is offered; else, without a request, says how it is. See [`State::taken`].

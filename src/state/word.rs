@@ -278,12 +278,9 @@ impl State {
         Self(self.0 & !LENDER_BITS)
     }
 
-    const fn borrower_claimed(self) -> Self {
-        if self.is_starving() {
-            self
-        } else {
-            Self(self.0 & !BORROWER_BITS)
-        }
+    /// Of many nobody is claimed in the word, and the bits mean something else.
+    const fn borrower_claimed<N: Notifier>(self) -> Self {
+        if N::MANY { self } else { self.borrower_disarmed() }
     }
 
     /// | | `OFFER` | terms | lender's bits | borrower's bits | counts |
@@ -293,7 +290,7 @@ impl State {
     ///
     /// Refused if every borrower is gone and, on request, if nobody waits.
     #[inline(always)]
-    pub(super) fn offered(self, terms: Terms, arm: Option<Key>) -> Result<Self, Refusal> {
+    pub(super) fn offered<N: Notifier>(self, terms: Terms, arm: Option<Key>) -> Result<Self, Refusal> {
         debug_assert!(self.is_settled());
         if self.has(BORROWERS_GONE) {
             return Err(Refusal::Disconnected);
@@ -304,7 +301,7 @@ impl State {
             Terms::OnRequest if self.requests() == 0 => return Err(Refusal::NotRequested),
             Terms::OnRequest => ON_REQUEST,
         };
-        let next = Self(self.borrower_claimed().0 & !TERMS | OFFER | terms);
+        let next = Self(self.borrower_claimed::<N>().0 & !TERMS | OFFER | terms);
         Ok(match arm {
             Some(key) => next.lender_armed(key, Awaits::Return),
             None => next,
@@ -463,8 +460,8 @@ impl State {
     /// |---|---|---|---|
     /// | before | any | 0 | any |
     /// | after | 0 | 1 | 0: claimed |
-    pub(super) const fn lender_left(self) -> Self {
-        Self(self.withdrawn().borrower_claimed().0 | LENDER_GONE)
+    pub(super) const fn lender_left<N: Notifier>(self) -> Self {
+        Self(self.withdrawn().borrower_claimed::<N>().0 | LENDER_GONE)
     }
 
     /// | | `BORROWERS_GONE` | lender's bits |

@@ -1,7 +1,6 @@
 //! Threads that lend, borrow, give up and go, as fast as they can, without a test harness: for the sanitizers.
 //!
-//! The first argument is the number of rounds. With a second one, `no-event`, the backend `Event` is left out: with `std` it
-//! synchronises in a mutex of std, which ThreadSanitizer does not see into. See `event.rs`.
+//! The argument is the number of rounds.
 
 mod tasks;
 mod tools;
@@ -15,7 +14,7 @@ use ref_channel::notifier::{
     AsyncNotifier, AtomicWaker, BlockingNotifier, Event, MultiNotifier, Notifier, Park, Spin, WakerQueue, WakerSlot,
 };
 use ref_channel::{LendTimeoutError, RefChannel, RefGuard, RefMutChannel, RefMutGuard, TryLendError};
-use tools::{Dice, LOANS, Page, block_on, join_all, poll_once};
+use tools::{Dice, LOANS, Page, block_on, poll_once};
 
 /// Every blocking way to lend, against a borrower that takes, or gives up.
 fn blocking<N: BlockingNotifier>(seed: u64) {
@@ -77,11 +76,10 @@ fn clones<N: MultiNotifier + BlockingNotifier + AsyncNotifier>(seed: u64) {
     let mut page = Page::new();
     let taken = AtomicUsize::new(0);
     thread::scope(|scope| {
-        let mut threads = Vec::new();
         for number in 0..3 {
             let mut borrower = borrower.clone();
             let taken = &taken;
-            threads.push(scope.spawn(move || {
+            scope.spawn(move || {
                 let mut dice = Dice((seed + number) | 1);
                 for _ in 0..LOANS {
                     match dice.roll(4) {
@@ -100,7 +98,7 @@ fn clones<N: MultiNotifier + BlockingNotifier + AsyncNotifier>(seed: u64) {
                         }
                     }
                 }
-            }));
+            });
         }
         drop(borrower);
         let mut dice = Dice(seed | 2);
@@ -112,7 +110,6 @@ fn clones<N: MultiNotifier + BlockingNotifier + AsyncNotifier>(seed: u64) {
                 break;
             }
         }
-        join_all(threads);
     });
     assert_eq!(page.count(), taken.load(Relaxed) as u64);
 }
@@ -122,10 +119,9 @@ fn shared<N: MultiNotifier + BlockingNotifier>(seed: u64) {
     let (mut lender, borrower) = RefChannel::<Page, N>::new().into_split();
     let mut page = Page::new();
     thread::scope(|scope| {
-        let mut threads = Vec::new();
         for number in 0..3 {
             let mut borrower = borrower.clone();
-            threads.push(scope.spawn(move || {
+            scope.spawn(move || {
                 let mut dice = Dice((seed + number) | 1);
                 let mut last = 0;
                 while let Ok(guard) = borrower.borrow_blocking() {
@@ -140,7 +136,7 @@ fn shared<N: MultiNotifier + BlockingNotifier>(seed: u64) {
                         });
                     }
                 }
-            }));
+            });
         }
         drop(borrower);
         for _ in 0..LOANS {
@@ -148,7 +144,6 @@ fn shared<N: MultiNotifier + BlockingNotifier>(seed: u64) {
             page.bump();
         }
         drop(lender);
-        join_all(threads);
     });
 }
 
@@ -179,29 +174,28 @@ fn main() {
         .map_or(2, |rounds| rounds.parse().expect("the number of rounds"));
     static SLOT: RefMutChannel<Page, WakerSlot> = RefMutChannel::new();
     static QUEUE: RefMutChannel<Page, WakerQueue> = RefMutChannel::new();
-    let event = std::env::args().nth(2).as_deref() != Some("no-event");
     for round in 0..rounds {
         let seed = (round + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         blocking::<WakerSlot>(seed);
         blocking::<WakerQueue>(seed);
         blocking::<AtomicWaker>(seed);
+        blocking::<Event>(seed);
         blocking::<Spin>(seed);
         blocking::<Park>(seed);
         tasks::futures::<WakerSlot>(seed);
         tasks::futures::<WakerQueue>(seed);
         tasks::futures::<AtomicWaker>(seed);
+        tasks::futures::<Event>(seed);
         clones::<WakerQueue>(seed);
         clones::<Spin>(seed);
+        clones::<Event>(seed);
         tasks::clones::<WakerQueue>(seed);
+        tasks::clones::<Event>(seed);
         shared::<WakerQueue>(seed);
         shared::<Spin>(seed);
+        shared::<Event>(seed);
         tasks::shared::<WakerQueue>(seed);
-        if event {
-            blocking::<Event>(seed);
-            tasks::futures::<Event>(seed);
-            clones::<Event>(seed);
-            shared::<Event>(seed);
-        }
+        tasks::shared::<Event>(seed);
         resplit(&SLOT);
         resplit(&QUEUE);
     }

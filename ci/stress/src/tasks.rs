@@ -1,4 +1,4 @@
-//! Tasks on threads that lend, borrow, give up and go: the futures alone, which need no `std`.
+//! Tasks on threads that lend, borrow, give up and go: the futures alone.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::thread;
 use ref_channel::notifier::{AsyncNotifier, MultiNotifier, Notifier};
 use ref_channel::{RefChannel, RefGuard, RefMutChannel, RefMutGuard, TryLendError};
 
-use crate::tools::{Dice, LOANS, Page, block_on, join_all, poll_once};
+use crate::tools::{Dice, LOANS, Page, block_on, poll_once};
 
 /// Uses a guard, at times in two parts on two threads, either of which may end the loan.
 fn work<N: Notifier>(mut guard: RefMutGuard<'_, Page, N>, dice: &mut Dice) {
@@ -112,11 +112,10 @@ pub fn clones<N: MultiNotifier + AsyncNotifier>(seed: u64) {
     let mut page = Page::new();
     let taken = AtomicUsize::new(0);
     thread::scope(|scope| {
-        let mut threads = Vec::new();
         for number in 0..3 {
             let mut borrower = borrower.clone();
             let taken = &taken;
-            threads.push(scope.spawn(move || {
+            scope.spawn(move || {
                 let mut dice = Dice((seed + number) | 1);
                 for _ in 0..LOANS {
                     let guard = match dice.roll(4) {
@@ -133,7 +132,7 @@ pub fn clones<N: MultiNotifier + AsyncNotifier>(seed: u64) {
                     work(guard.unwrap(), &mut dice);
                     taken.fetch_add(1, Relaxed);
                 }
-            }));
+            });
         }
         drop(borrower);
         let mut dice = Dice(seed | 2);
@@ -147,7 +146,6 @@ pub fn clones<N: MultiNotifier + AsyncNotifier>(seed: u64) {
                 break;
             }
         }
-        join_all(threads);
     });
     assert_eq!(page.count(), taken.load(Relaxed) as u64);
 }
@@ -157,10 +155,9 @@ pub fn shared<N: MultiNotifier + AsyncNotifier>(seed: u64) {
     let (mut lender, borrower) = RefChannel::<Page, N>::new().into_split();
     let mut page = Page::new();
     thread::scope(|scope| {
-        let mut threads = Vec::new();
         for number in 0..3 {
             let mut borrower = borrower.clone();
-            threads.push(scope.spawn(move || {
+            scope.spawn(move || {
                 let mut dice = Dice((seed + number) | 1);
                 let mut last = 0;
                 while let Ok(guard) = block_on(borrower.borrow()) {
@@ -175,7 +172,7 @@ pub fn shared<N: MultiNotifier + AsyncNotifier>(seed: u64) {
                         });
                     }
                 }
-            }));
+            });
         }
         drop(borrower);
         for _ in 0..LOANS {
@@ -184,6 +181,5 @@ pub fn shared<N: MultiNotifier + AsyncNotifier>(seed: u64) {
             page.bump();
         }
         drop(lender);
-        join_all(threads);
     });
 }

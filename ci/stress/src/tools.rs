@@ -73,10 +73,3 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 pub fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
-
-/// The end of a scope waits for its threads, too, but in a way that ThreadSanitizer does not see; this it does.
-pub fn join_all(threads: Vec<thread::ScopedJoinHandle<'_, ()>>) {
-    for thread in threads {
-        thread.join().unwrap();
-    }
-}
