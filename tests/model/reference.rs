@@ -197,9 +197,16 @@ impl Model {
 
     // ----- the borrowers -----------------------------------------------------------------------------------
 
-    /// What a borrower's poll says: a guard, or that the lender is gone; none if it has to wait.
-    pub fn poll_borrower(&mut self, b: usize) -> Option<bool> {
-        let available = self.available();
+    /// Whether another borrower waits, which may come first where a loan is for one.
+    pub fn may_wait_behind(&self, b: usize) -> bool {
+        let others = || (0..self.borrowers.len()).filter(|&other| other != b);
+        self.exclusive && others().any(|other| self.borrowers[other] == Some(true))
+    }
+
+    /// What a borrower's poll says: a guard, or that the lender is gone; none if it has to wait. `waits` is whether it said
+    /// that it does: if others wait, too, that may be so also if a loan is there.
+    pub fn poll_borrower(&mut self, b: usize, waits: bool) -> Option<bool> {
+        let available = self.available() && !(waits && self.may_wait_behind(b));
         let done = available || !self.lender;
         self.borrowers[b] = Some(!done);
         if available {
