@@ -133,9 +133,6 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
     /// As for [`register`](Self::register).
     #[cold]
     unsafe fn register_anew(&self, target: &W) -> Option<Key> {
-        // The first time after another half has left: the cells are empty, so this is where it comes by.
-        // Ordering: relaxed, it is published with the registration.
-        self.left.store(HERE, Ordering::Relaxed);
         let cell = if self.is_busy(FIRST) { Self::second()? } else { FIRST };
         if !self.holds(cell, target) {
             // SAFETY: the first cell is not busy; or else it was claimed, and the second one is not, see above.
@@ -156,6 +153,11 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
         let new = target.clone();
         // SAFETY: nobody else uses the cell.
         let old = self.cell(cell).with_mut(|cell| unsafe { (*cell).replace(new) });
+        if old.is_none() {
+            // It may be the first time after another half has left.
+            // Ordering: relaxed, it is published with the registration.
+            self.left.store(HERE, Ordering::Relaxed);
+        }
         drop(old);
     }
 
@@ -220,7 +222,10 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
     /// The waiter's half is dropped: see the head of this file.
     #[cold]
     pub(super) fn vacate(&self) {
-        if !self.is_any_busy() {
+        // Where it never registered it is not woken.
+        // SAFETY: only the waiter writes cells, and this is the waiter, or nobody is there.
+        let is_used = |cell| self.cell(cell).with(|cell| unsafe { (*cell).is_some() });
+        if !Self::keys().any(|cell| is_used(cell) && self.is_busy(cell)) {
             // SAFETY: the waiter is gone, and nobody is being woken, nor will be.
             return unsafe { self.empty() };
         }
@@ -231,14 +236,14 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
         pause_briefly(|| self.try_empty());
     }
 
-    fn is_any_busy(&self) -> bool {
-        (0..CELLS).any(|cell| self.is_busy(Key(cell == 1)))
+    fn keys() -> impl Iterator<Item = Key> {
+        [FIRST, SECOND].into_iter().take(CELLS)
     }
 
     /// The waiter has left: empties the cells if none is busy, and if the other side does not do it.
     #[cold]
     fn try_empty(&self) -> bool {
-        if self.is_any_busy() {
+        if Self::keys().any(|cell| self.is_busy(cell)) {
             return false;
         }
         // Ordering: acquire, pairs with the release of `vacate`. It need not release: nobody uses the cells after this but a
