@@ -112,6 +112,10 @@ pub mod faq {}
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+#[cfg(all(loom, feature = "loom"))]
+#[doc(hidden)]
+pub use crate::sync::explore_leaving;
+
 pub use crate::borrower::{Borrower, RefBorrower, RefMutBorrower};
 pub use crate::channel::{Channel, RefChannel, RefMutChannel};
 pub use crate::error::{BorrowError, BorrowTimeoutError, LendError, LendTimeoutError, TryBorrowError, TryLendError};

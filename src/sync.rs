@@ -36,6 +36,12 @@ mod imp {
         compiler_fence(super::Ordering::SeqCst);
     }
 
+    /// Whether a half that leaves while it is woken is of any interest: always, but in most models.
+    #[inline(always)]
+    pub(crate) const fn explores_leaving() -> bool {
+        true
+    }
+
     /// The atomic of the state word.
     pub(crate) type Word = AtomicUsize;
 
@@ -93,6 +99,22 @@ mod imp {
     pub(crate) use loom::sync::atomic::fence;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
     pub(crate) use loom::thread::{Thread, current, park, yield_now};
+
+    std::thread_local! {
+        static LEAVING: core::cell::Cell<bool> = const { core::cell::Cell::new(false) };
+    }
+
+    /// The models that run on this thread from now on explore also how a half lets go of its waker as it leaves.
+    ///
+    /// Each access of an atomic multiplies the interleavings, and most models have nothing to do with this.
+    #[doc(hidden)]
+    pub fn explore_leaving(explore: bool) {
+        LEAVING.set(explore);
+    }
+
+    pub(crate) fn explores_leaving() -> bool {
+        LEAVING.get()
+    }
 
     /// In a model, where nobody can wait for a store to become visible, a real fence.
     pub(crate) fn light_fence() {
@@ -213,6 +235,9 @@ mod imp {
         }
     }
 }
+
+#[cfg(all(loom, feature = "loom"))]
+pub use imp::explore_leaving;
 
 pub(crate) use core::sync::atomic::Ordering;
 pub(crate) use imp::*;

@@ -46,7 +46,9 @@ use core::fmt;
 use core::task::Waker;
 
 use super::{Key, Notice};
-use crate::sync::{AtomicBool, AtomicU8, Ordering, UnsafeCell, const_unless_loom, fence, light_fence};
+use crate::sync::{
+    AtomicBool, AtomicU8, Ordering, UnsafeCell, const_unless_loom, explores_leaving, fence, light_fence,
+};
 use crate::wait::pause_briefly;
 
 /// Who can wait in a slot.
@@ -203,8 +205,11 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
             fn drop(&mut self) {
                 // Ordering: release, pairs with the acquire of `is_busy`: the cell was read before.
                 self.0.busy[index::<CELLS>(self.1)].store(false, Ordering::Release);
+                if !explores_leaving() {
+                    return;
+                }
                 light_fence();
-                // Ordering: relaxed, `empty` looks again.
+                // Ordering: relaxed, `try_empty` looks again.
                 if self.0.left.load(Ordering::Relaxed) == LEFT {
                     self.0.try_empty();
                 }
@@ -222,6 +227,9 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
     /// The waiter's half is dropped: see the head of this file.
     #[cold]
     pub(super) fn vacate(&self) {
+        if !explores_leaving() {
+            return;
+        }
         // Where it never registered it is not woken.
         // SAFETY: only the waiter writes cells, and this is the waiter, or nobody is there.
         let is_used = |cell| self.cell(cell).with(|cell| unsafe { (*cell).is_some() });
