@@ -1,5 +1,5 @@
 #!/bin/sh
-# Measures everything, draws benches/ratios.svg and writes the tables of benches/README.md: a few minutes on a quiet
+# Measures everything, draws docs/ratios.svg and writes the tables of benches/README.md: a few minutes on a quiet
 # machine. With arguments it only prints the groups that begin so:
 #   benches/run.sh
 #   benches/run.sh round_trip threads
@@ -16,4 +16,4 @@ fi
 if [ -n "${CRITERION:-}" ]; then
     cargo bench
 fi
-python3 plot.py "$target" ratios.svg README.md
+python3 plot.py "$target" ../docs/ratios.svg README.md

@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""Finds the bounds of the models: ci/bounds.py [part of a name]...
+"""Finds the bounds of the models: ci/bounds.py [--lower] [part of a name]...
 
 A model that finishes within a minute gets no bound, any other one the highest with which it takes a few seconds, or some more
 if that is a low one. Run it after the code or the models have changed; it writes tests/loom/bounds.rs. Only the models that
-are named change there, and not those in DEEP, whose bounds are chosen.
+are named change there, and not those in DEEP, whose bounds are chosen. With --lower no bound gets higher, which is found
+sooner: each model is tried with the bound that it has, and if that takes too long, with lower ones.
 """
 
 import concurrent.futures
 import os
 import re
+import resource
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +19,7 @@ import time
 import models
 
 ROW = re.compile(r'^    \("([a-z_:]+)", (\d+)\),$', re.M)
-# In seconds: of a model without a bound, with one, and with one of the lowest.
+# In seconds of the processor: of a model without a bound, with one, and with one of the lowest.
 MINUTE = 60
 FEW = 8
 MORE = 40
@@ -27,9 +30,15 @@ def run(binary, model, bound, seconds):
     """The seconds and the interleavings of a model; none if it takes too long."""
     environment = dict(os.environ, REF_CHANNEL_BOUND=str(bound))
     start = time.monotonic()
-    try:
-        output = subprocess.run(models.command(binary, model), env=environment, capture_output=True, text=True, timeout=seconds)
-    except subprocess.TimeoutExpired:
+    output = subprocess.run(
+        models.command(binary, model),
+        env=environment,
+        capture_output=True,
+        text=True,
+        # Not of the clock, for the machine may have other work.
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1)),
+    )
+    if output.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
         return None
     if output.returncode != 0:
         # Spinning has no end for loom.
@@ -61,15 +70,27 @@ def find(binary, model):
     return len(steps) - 1
 
 
+def lower(binary, model, bound):
+    """That bound, or the next lower one that does not take too long."""
+    if bound is None:
+        return None if run(binary, model, "none", MINUTE) else find(binary, model)
+    while bound > LOWEST and run(binary, model, bound, FEW) is None:
+        bound -= 1
+    print(f"{model}: {bound}", flush=True)
+    return bound
+
+
 def main():
     binary = models.build(models.ROOT, models.target() / "loom")
     text = models.BOUNDS.read_text()
     chosen = models.deep()
     unchosen = [model for model in models.names(binary) if model not in chosen]
     bounds = {model: int(bound) for model, bound in ROW.findall(text) if model in unchosen}
-    asked = [m for m in unchosen if not sys.argv[1:] or any(part in m for part in sys.argv[1:])]
+    parts = [part for part in sys.argv[1:] if part != "--lower"]
+    asked = [m for m in unchosen if not parts or any(part in m for part in parts)]
+    search = (lambda b, model: lower(b, model, bounds.get(model))) if "--lower" in sys.argv else find
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        bounds |= dict(zip(asked, pool.map(lambda model: find(binary, model), asked)))
+        bounds |= dict(zip(asked, pool.map(lambda model: search(binary, model), asked)))
     rows = [f'    ("{model}", {bound}),\n' for model, bound in sorted(bounds.items()) if bound is not None]
     before, after = re.split(r"(?<=BOUNDS: \[\(&str, usize\); )\d+\] = \[\n(?:.*\n)*?(?=\];)", text)
     models.BOUNDS.write_text(f"{before}{len(rows)}] = [\n{''.join(rows)}{after}")

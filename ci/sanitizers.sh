@@ -54,8 +54,10 @@ version=$(debian_version rustc-web)
 debian_rust "$version"
 llvm=$("$RUSTC" -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
 folder=$(basename "$(dirname "$RUSTC")")
-debian_unpack "$folder" "rust-web-src=$version" "libclang-rt-$llvm-dev"
+debian_unpack "$folder" "rust-web-src=$version" "libclang-rt-$llvm-dev" "llvm-$llvm"
 runtime=$cache/$folder/usr/lib/llvm-$llvm/lib/clang/$llvm/lib/linux/libclang_rt.tsan-x86_64.a
+# By this a report has names and lines.
+debian_wrapper "$cache/$folder/llvm-symbolizer" "$cache/$folder/usr/bin/llvm-symbolizer-$llvm"
 RUSTFLAGS="-Zsanitizer=thread -Zexternal-clangrt -Zpre-link-arg=-Wl,--whole-archive,$runtime,--no-whole-archive" \
-    TSAN_OPTIONS=allow_addr2line=1 \
+    TSAN_OPTIONS=external_symbolizer_path=$cache/$folder/llvm-symbolizer \
     stress "ThreadSanitizer, over std too" tsan "${STRESS_ROUNDS:-50}" -Zbuild-std=std,panic_unwind
