@@ -350,16 +350,6 @@ impl<N: Notifier> Desk<N> {
         self.poll_unusual(channel, waiter, waker)
     }
 
-    /// Counts the loans that were granted without a wait.
-    #[inline]
-    fn spend(&mut self, outcome: &Poll<Result<(), BorrowError>>) {
-        self.grants = if outcome.is_ready() {
-            self.grants.saturating_add(1)
-        } else {
-            0
-        };
-    }
-
     /// It has been woken, and has taken the loan.
     #[inline(always)]
     fn taken(&mut self, link: &Link<N>) -> Poll<Result<(), BorrowError>> {
@@ -384,9 +374,7 @@ impl<N: Notifier> Desk<N> {
         waiter: Pin<&mut N::Waiter>,
         key: Key,
     ) -> Poll<Result<(), BorrowError>> {
-        let outcome = self.with(channel, waiter, |place, ask| place.act(ask, Some(key)));
-        self.spend(&outcome);
-        outcome
+        self.with(channel, waiter, |place, ask| place.act(ask, Some(key)))
     }
 
     #[inline(never)]
@@ -399,15 +387,17 @@ impl<N: Notifier> Desk<N> {
     where
         N: AsyncNotifier,
     {
-        if self.grants >= BUDGET {
+        if self.turn != Turn::Newcomer {
+            self.grants = 0;
+        } else if self.grants < BUDGET {
+            self.grants += 1;
+        } else {
             // It does not even ask: what is on offer then will be there when it is polled again.
             self.grants = 0;
             waker.wake_by_ref();
             return Poll::Pending;
         }
-        let outcome = self.with(channel, waiter, |place, ask| place.poll(ask, waker));
-        self.spend(&outcome);
-        outcome
+        self.with(channel, waiter, |place, ask| place.poll(ask, waker))
     }
 
     fn block<T: ?Sized, M: Mutability>(
