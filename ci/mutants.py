@@ -82,8 +82,8 @@ RULES = {
     ),
     "an exclusive loan is taken once": (
         "src/state/word.rs",
-        "const fn is_available(self, exclusive: bool) -> bool {\n        self.has(OFFER) && !(exclusive",
-        "fn is_available(self, exclusive: bool) -> bool {\n        self.has(OFFER) && !(exclusive && !BROKEN",
+        "pub(super) const fn is_available(self, exclusive: bool) -> bool {\n        self.has(OFFER) && !(exclusive",
+        "pub(super) fn is_available(self, exclusive: bool) -> bool {\n        self.has(OFFER) && !(exclusive && !BROKEN",
         ["many::while_exclusive_waker_queue"],
     ),
     "each guard is counted": (

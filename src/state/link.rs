@@ -327,7 +327,7 @@ impl<N: Notifier> Link<N> {
     pub(crate) fn take(&self, turn: &mut Turn, exclusive: bool) -> Asked {
         let mut state = self.look();
         loop {
-            let Some(next) = state.taken_or_gone(*turn, exclusive) else {
+            let Some(next) = self.taken_or_gone(state, *turn, exclusive) else {
                 let armed = state.borrower_key();
                 return Asked::Waits { armed };
             };
@@ -342,12 +342,11 @@ impl<N: Notifier> Link<N> {
     pub(crate) fn ask(&self, turn: &mut Turn, arm: Option<Key>, exclusive: bool) -> Asked {
         let arm = arm.filter(|_| !N::MANY);
         let mut outcome = Asked::Waits { armed: None };
-        let mut after = State(0);
         // What the borrower remembers is changed in here, before anybody is woken: that may panic.
         let transition = || {
             let mut state = self.look();
             loop {
-                let done = state.taken_or_gone(*turn, exclusive);
+                let done = self.taken_or_gone(state, *turn, exclusive);
                 let next = done.unwrap_or_else(|| state.requested(*turn, arm));
                 // The same again would tell nobody anything.
                 let step = if next == state { Ok(()) } else { self.step(state, next) };
@@ -360,7 +359,6 @@ impl<N: Notifier> Link<N> {
                         *turn = (*turn).max(Turn::Asked);
                         let armed = next.borrower_key();
                         outcome = Asked::Waits { armed };
-                        after = next;
                         return state.lender_notice(next);
                     }
                     Err(now) => state = now,
@@ -370,15 +368,38 @@ impl<N: Notifier> Link<N> {
         // SAFETY: this is a borrower; where there may be others the notifier is one of many waiters, or else
         // see the head of this file.
         unsafe { self.lender.notify_with(transition) };
-        // If it has to wait though a loan is on offer, that is for those who were woken: let one of them be woken.
-        self.pass_on(after, exclusive);
         outcome
+    }
+
+    /// What a borrower does that need not wait: see [`State::taken_or_gone`].
+    #[inline(always)]
+    fn taken_or_gone(&self, state: State, turn: Turn, exclusive: bool) -> Option<State> {
+        let next = state.taken_or_gone(turn, exclusive);
+        if N::MANY && next.is_none() && state.is_available(exclusive) {
+            return self.taken_where_none_starves(state, turn);
+        }
+        next
+    }
+
+    /// A loan is there, but the word says that it is for others. Who starved may have given up since, which does not take the
+    /// bit down, and then nobody might come for the loan.
+    #[cold]
+    fn taken_where_none_starves(&self, state: State, turn: Turn) -> Option<State> {
+        // The bit stays: whoever begins to starve at this moment counts on it. It is taken down by `sate`.
+        (self.starvers() == 0).then(|| state.taken(turn))
+    }
+
+    /// How many borrowers starve.
+    fn starvers(&self) -> usize {
+        // Ordering: relaxed. Who set the bit was counted before, and whoever has seen the bit has seen that; who starves no more
+        // may still be counted, but will wake somebody.
+        self.borrowers.load(Ordering::Relaxed) / STARVER
     }
 
     /// A borrower has taken, or was told that the lender is gone. Returns what that means to it.
     #[inline(always)]
     fn end_turn(&self, turn: &mut Turn, before: State, after: State, exclusive: bool) -> Asked {
-        let ended = Asked::ended(before, *turn, exclusive);
+        let ended = Asked::ended(before, exclusive);
         if core::mem::take(turn) == Turn::Starving {
             self.starve_no_more();
         }
@@ -415,14 +436,12 @@ impl<N: Notifier> Link<N> {
     /// Called by the borrower that has just taken the exclusive loan. So nobody can take while the bit is down by mistake.
     #[cold]
     fn sate(&self) {
-        // Ordering: relaxed. Somebody who was counted before may be seen only below.
-        let starvers = || self.borrowers.load(Ordering::Relaxed) / STARVER;
-        if starvers() > 0 {
+        if self.starvers() > 0 {
             return;
         }
         // Ordering: acquire, pairs with the release of `mark_starving`: of a bit that this takes down the count is seen.
         self.word.fetch_and(State(!0).sated().0, Ordering::Acquire);
-        if starvers() > 0 {
+        if self.starvers() > 0 {
             // Ordering: relaxed, it restores what was there; the return of the loan publishes it.
             self.word.fetch_or(State(0).starved().0, Ordering::Relaxed);
         }

@@ -1,5 +1,7 @@
 //! The state of a channel: the word, which is pure, and the link, which makes atomic steps of it.
 
+#[cfg(test)]
+mod explore;
 mod link;
 mod word;
 

@@ -134,11 +134,11 @@ pub(crate) enum Turn {
 }
 
 impl Turn {
-    const fn is_counted(self) -> bool {
+    pub(super) const fn is_counted(self) -> bool {
         !matches!(self, Self::Newcomer)
     }
 
-    const fn was_woken(self) -> bool {
+    pub(super) const fn was_woken(self) -> bool {
         matches!(self, Self::Woken | Self::Starving)
     }
 }
@@ -219,12 +219,12 @@ impl State {
     }
 
     /// A borrower may make a guard: an exclusive offer is up for one, a shared one for everybody.
-    const fn is_available(self, exclusive: bool) -> bool {
+    pub(super) const fn is_available(self, exclusive: bool) -> bool {
         self.has(OFFER) && !(exclusive && self.guards() > 0)
     }
 
     /// That borrower may make a guard: where somebody starves, only if it was woken or if nobody else waits.
-    const fn admits(self, turn: Turn, exclusive: bool) -> bool {
+    fn admits(self, turn: Turn, exclusive: bool) -> bool {
         self.is_available(exclusive)
             && (!self.is_starving() || turn.was_woken() || self.requests() == turn.is_counted() as usize)
     }
@@ -235,7 +235,7 @@ impl State {
     }
 
     /// An offer is up, and somebody waits who might not have been woken.
-    pub(super) const fn is_unanswered(self, exclusive: bool) -> bool {
+    pub(super) fn is_unanswered(self, exclusive: bool) -> bool {
         self.is_available(exclusive) && self.requests() > 0
     }
 
@@ -516,9 +516,9 @@ impl State {
 impl Asked {
     /// What the step that [did not have to wait](State::taken_or_gone) meant to the borrower.
     #[inline(always)]
-    pub(super) fn ended(before: State, turn: Turn, exclusive: bool) -> Self {
+    pub(super) fn ended(before: State, exclusive: bool) -> Self {
         let unclaimed = before.borrower_key();
-        if before.admits(turn, exclusive) {
+        if before.is_available(exclusive) {
             Self::Taken { unclaimed }
         } else {
             Self::Gone { unclaimed }
