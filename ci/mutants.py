@@ -104,6 +104,18 @@ RULES = {
         "if !BROKEN {\n            self.pass_on(after, true);\n        }",
         ["many::while_exclusive_waker_queue"],
     ),
+    "who was woken in vain is not beaten again": (
+        "src/state/word.rs",
+        "(!self.is_starving() || turn",
+        "(!self.is_starving() || BROKEN || turn",
+        ["fair::one_begins_to_starve_as_another_is_served"],
+    ),
+    "newcomers come in again when nobody starves, and not before": (
+        "src/state/link.rs",
+        "if self.starvers() > 0 {\n            // Ordering: relaxed, it restores",
+        "if self.starvers() > 0 && !BROKEN {\n            // Ordering: relaxed, it restores",
+        ["fair::one_begins_to_starve_as_another_is_served"],
+    ),
     "who gives up withdraws a loan that nobody else asked for": (
         "src/state/link.rs",
         "Some(State(word).given_up().0)",

@@ -1,0 +1,56 @@
+//! Who was woken in vain is not beaten again, also if another one that starves takes its loan at that very moment.
+
+use std::task::Poll;
+
+use loom::thread;
+use ref_channel::notifier::WakerQueue;
+use ref_channel::{Exclusive, TryBorrowError};
+
+use crate::common::{Probe, halves, model, poll_once};
+
+/// One borrower starves and takes the loan, after which it takes `STARVING` down if nobody else starves, while another one
+/// finds that it was woken in vain, and begins to.
+#[test]
+fn one_begins_to_starve_as_another_is_served() {
+    model("fair::one_begins_to_starve_as_another_is_served", || {
+        let (mut lender, mut chatty) = halves::<Exclusive, WakerQueue>();
+        let patient = [(); 2].map(|()| Box::into_raw(Box::new(chatty.clone())));
+        let mut value = Probe::new(0);
+        lender.lend_while(&mut value, || {
+            // SAFETY: they came from boxes, which are freed below.
+            let mut borrows = patient.map(|half| Box::pin(unsafe { &mut *half }.borrow()));
+            let guard = chatty.try_borrow().unwrap();
+            for borrow in &mut borrows {
+                assert!(poll_once(borrow.as_mut()).is_pending());
+            }
+            drop(guard); // wakes the first
+            drop(chatty.try_borrow().unwrap()); // and the second
+            let guard = chatty.try_borrow().unwrap();
+            assert!(poll_once(borrows[0].as_mut()).is_pending(), "it was woken in vain");
+            drop(guard);
+
+            let threads = borrows.map(|mut borrow| {
+                thread::spawn(move || {
+                    let polled = poll_once(borrow.as_mut());
+                    (borrow, polled)
+                })
+            });
+            let mut waiting = Vec::new();
+            let mut guards = Vec::new();
+            for thread in threads {
+                match thread.join().unwrap() {
+                    (borrow, Poll::Pending) => waiting.push(borrow),
+                    (_, Poll::Ready(guard)) => guards.push(guard.unwrap()),
+                }
+            }
+            assert_eq!((waiting.len(), guards.len()), (1, 1));
+            drop(guards);
+            assert_eq!(chatty.try_borrow().err(), Some(TryBorrowError::NotLent));
+            assert!(poll_once(waiting[0].as_mut()).is_ready());
+        });
+        for half in patient {
+            // SAFETY: it came from a box, and its future and guard are gone.
+            drop(unsafe { Box::from_raw(half) });
+        }
+    });
+}
