@@ -418,6 +418,11 @@ impl<N: Notifier> Desk<N> {
                 self.desk.cancel(self.channel);
             }
         }
+        if N::MANY && self.turn == Turn::Asked {
+            // The future that asked was forgotten, and a wake that has come since was for it: were that not counted, this call
+            // might leave the loan to a borrower that starves, which nobody wakes then.
+            self.turn = Turn::Woken;
+        }
         let waiter = pin!(N::Waiter::default());
         let asking = Asking { desk: self, channel };
         asking

@@ -224,7 +224,7 @@ impl State {
     }
 
     /// That borrower may make a guard: where somebody starves, only if it was woken or if nobody else waits.
-    fn admits(self, turn: Turn, exclusive: bool) -> bool {
+    pub(super) fn admits(self, turn: Turn, exclusive: bool) -> bool {
         self.is_available(exclusive)
             && (!self.is_starving() || turn.was_woken() || self.requests() == turn.is_counted() as usize)
     }
