@@ -40,6 +40,7 @@ fair_backends!(
     nor_by_a_borrower_that_blocks,
     who_starves_and_gives_up_keeps_nobody_out,
     who_starves_and_is_forgotten_keeps_nobody_out_once_its_half_is_gone,
+    a_wake_of_a_forgotten_future_is_the_next_calls,
     two_that_starve_are_both_served_before_a_newcomer,
     patient_borrowers_get_their_turn_in_one_task,
     patient_borrowers_get_their_turn_as_tasks,
@@ -165,6 +166,31 @@ fn who_starves_and_is_forgotten_keeps_nobody_out_once_its_half_is_gone<N: Fair>(
         drop(patient);
         assert!(chatty.try_borrow().is_ok());
     });
+}
+
+/// Else, if the loan is not for newcomers, it would leave the loan to a borrower that nobody wakes.
+fn a_wake_of_a_forgotten_future_is_the_next_calls<N: Fair>() {
+    let mut channel = RefMutChannel::<u32, N>::new();
+    let (mut lender, mut patient) = channel.split();
+    let (mut chatty, mut forgetful) = (patient.clone(), patient.clone());
+    let mut borrow = pin!(patient.borrow());
+    assert!(poll_once(borrow.as_mut()).is_pending());
+    {
+        let mut forgotten = Box::pin(forgetful.borrow());
+        assert!(poll_once(forgotten.as_mut()).is_pending());
+        forget(forgotten);
+    }
+    {
+        let mut lend = pin!(lender.lend_owned(1));
+        assert!(poll_once(lend.as_mut()).is_pending());
+        let guard = chatty.try_borrow().expect("it was quicker");
+        assert!(poll_once(borrow.as_mut()).is_pending());
+        drop(guard);
+        assert!(poll_once(lend).is_ready());
+    }
+    let mut lend = pin!(lender.lend_owned(2));
+    assert!(poll_once(lend.as_mut()).is_pending());
+    assert!(forgetful.borrow_timeout(std::time::Duration::ZERO).is_ok());
 }
 
 fn two_that_starve_are_both_served_before_a_newcomer<N: Fair>() {
