@@ -418,16 +418,17 @@ impl<N: Notifier> Desk<N> {
                 self.desk.cancel(self.channel);
             }
         }
-        if N::MANY && self.turn == Turn::Asked {
-            // The future that asked was forgotten, and a wake that has come since was for it: were that not counted, this call
-            // might leave the loan to a borrower that starves, which nobody wakes then.
-            self.turn = Turn::Woken;
-        }
         let waiter = pin!(N::Waiter::default());
         let asking = Asking { desk: self, channel };
-        asking
-            .desk
-            .with(channel, waiter, |place, ask| place.block(ask, deadline))
+        let desk = &mut *asking.desk;
+        if N::MANY && desk.turn != Turn::Newcomer {
+            // The future that asked was forgotten, and a wake that has come since was for it: were that not counted, this call
+            // might leave the loan to a borrower that starves, which nobody wakes then.
+            desk.turn = desk.turn.max(Turn::Woken);
+            // SAFETY: the registration was that of this half's own seat, and of many nobody knows whether it was notified.
+            unsafe { channel.link().borrower().deregister(&mut desk.seat, None) };
+        }
+        desk.with(channel, waiter, |place, ask| place.block(ask, deadline))
     }
 
     /// Ends the waiting, if there is any; also that of a forgotten future.

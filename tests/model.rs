@@ -5,6 +5,8 @@
 #![cfg(not(all(loom, feature = "loom")))]
 #![cfg(feature = "std")]
 
+#[path = "common/checked.rs"]
+mod checked;
 #[path = "model/harness.rs"]
 mod harness;
 #[path = "model/reference.rs"]
@@ -17,6 +19,7 @@ use proptest::test_runner::{Config, TestRunner};
 use ref_channel::notifier::{WakerQueue, WakerSlot};
 use ref_channel::{Borrower, Exclusive, Shared};
 
+use checked::{CheckedQueue, CheckedSlot};
 use harness::{Backend, Lent, Op, run};
 
 const CASES: u32 = if cfg!(miri) { 20 } else { 4000 };
@@ -54,6 +57,8 @@ macro_rules! model {
 model! {
     slot: WakerSlot, one;
     queue: WakerQueue, many;
+    checked_slot: CheckedSlot, one;
+    checked_queue: CheckedQueue, many;
     #[cfg(feature = "atomic-waker")]
     atomic_waker: ref_channel::notifier::AtomicWaker, one;
     #[cfg(feature = "event-listener")]

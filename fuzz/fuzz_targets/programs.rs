@@ -2,6 +2,8 @@
 //! an operation.
 #![no_main]
 
+#[path = "../../tests/common/checked.rs"]
+mod checked;
 #[path = "../../tests/model/harness.rs"]
 mod harness;
 #[path = "../../tests/model/reference.rs"]
@@ -11,11 +13,13 @@ use libfuzzer_sys::fuzz_target;
 use ref_channel::notifier::{AtomicWaker, Event, Spin, WakerQueue, WakerSlot};
 use ref_channel::{Borrower, Exclusive, Shared};
 
+use checked::{CheckedQueue, CheckedSlot};
 use harness::{Backend, Lent, Op, Value, run};
 
 type Half<M, N> = Borrower<'static, Value, M, N>;
 
 impl Backend for WakerSlot {}
+impl Backend for CheckedSlot {}
 impl Backend for AtomicWaker {}
 
 macro_rules! many {
@@ -28,7 +32,7 @@ macro_rules! many {
     )+};
 }
 
-many!(WakerQueue, Event, Spin);
+many!(WakerQueue, CheckedQueue, Event, Spin);
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&first, rest)) = bytes.split_first() else {
@@ -38,7 +42,7 @@ fuzz_target!(|bytes: &[u8]| {
         .chunks_exact(3)
         .map(|op| Op::decode([op[0], op[1], op[2]]))
         .collect();
-    match first % 10 {
+    match first % 14 {
         0 => run::<Shared, WakerSlot>(&program),
         1 => run::<Exclusive, WakerSlot>(&program),
         2 => run::<Shared, WakerQueue>(&program),
@@ -48,6 +52,10 @@ fuzz_target!(|bytes: &[u8]| {
         6 => run::<Shared, Event>(&program),
         7 => run::<Exclusive, Event>(&program),
         8 => run::<Shared, Spin>(&program),
-        _ => run::<Exclusive, Spin>(&program),
+        9 => run::<Exclusive, Spin>(&program),
+        10 => run::<Shared, CheckedSlot>(&program),
+        11 => run::<Exclusive, CheckedSlot>(&program),
+        12 => run::<Shared, CheckedQueue>(&program),
+        _ => run::<Exclusive, CheckedQueue>(&program),
     };
 });

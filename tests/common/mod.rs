@@ -1,6 +1,8 @@
 //! What the integration tests share.
 #![allow(dead_code, unused_imports, unused_macros)]
 
+pub mod checked;
+
 use std::cell::RefCell;
 use std::future::Future;
 use std::mem::ManuallyDrop;
@@ -137,6 +139,14 @@ macro_rules! backends {
             fn waker_queue() {
                 super::$name::<ref_channel::notifier::WakerQueue>();
             }
+            #[test]
+            fn checked_slot() {
+                super::$name::<crate::common::checked::CheckedSlot>();
+            }
+            #[test]
+            fn checked_queue() {
+                super::$name::<crate::common::checked::CheckedQueue>();
+            }
             #[cfg(feature = "atomic-waker")]
             #[test]
             fn atomic_waker() {
@@ -163,6 +173,14 @@ macro_rules! backends {
             #[test]
             fn waker_queue() {
                 super::$name::<ref_channel::notifier::WakerQueue>();
+            }
+            #[test]
+            fn checked_slot() {
+                super::$name::<crate::common::checked::CheckedSlot>();
+            }
+            #[test]
+            fn checked_queue() {
+                super::$name::<crate::common::checked::CheckedQueue>();
             }
             #[cfg(feature = "atomic-waker")]
             #[test]
@@ -191,6 +209,10 @@ macro_rules! backends {
             #[test]
             fn waker_queue() {
                 super::$name::<ref_channel::notifier::WakerQueue>();
+            }
+            #[test]
+            fn checked_queue() {
+                super::$name::<crate::common::checked::CheckedQueue>();
             }
             #[cfg(feature = "event-listener")]
             #[test]

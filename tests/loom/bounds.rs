@@ -8,7 +8,7 @@ pub const DEEP: [(&str, usize); 2] = [
 
 /// The highest bound of a model that does not finish soon without one.
 #[rustfmt::skip]
-const BOUNDS: [(&str, usize); 153] = [
+const BOUNDS: [(&str, usize); 164] = [
     ("blocking::one_park", 5),
     ("blocking::one_spin", 4),
     ("blocking::one_waker_queue", 5),
@@ -124,6 +124,17 @@ const BOUNDS: [(&str, usize); 153] = [
     ("requested::made_waker_queue", 7),
     ("requested::made_waker_queue_eager", 3),
     ("requested::made_waker_slot_eager", 3),
+    ("retained::borrower_goes_atomic_waker", 5),
+    ("retained::borrower_goes_waker_queue", 5),
+    ("retained::borrower_goes_waker_slot", 5),
+    ("retained::lender_goes_after_a_loan_atomic_waker", 4),
+    ("retained::lender_goes_after_a_loan_waker_queue", 5),
+    ("retained::lender_goes_after_a_loan_waker_slot", 5),
+    ("retained::lender_goes_atomic_waker", 5),
+    ("retained::lender_goes_waker_queue", 5),
+    ("retained::lender_goes_waker_slot", 5),
+    ("retained::lender_goes_with_two_wakers_waker_queue", 3),
+    ("retained::lender_goes_with_two_wakers_waker_slot", 3),
     ("shared::clones_of_a_dropped_lend", 3),
     ("timeout::borrow_timeout_park", 3),
     ("timeout::borrow_timeout_waker_slot", 3),

@@ -33,6 +33,8 @@ pub fn explore(name: &str, eager: bool, f: impl Fn() + Send + Sync + 'static) {
     let (bound, eager) = how(name, eager);
     let start = std::time::Instant::now();
     POLLS.set(if eager { 2 } else { 1 });
+    // A model that is about that says so itself.
+    ref_channel::explore_leaving(false);
     let mut builder = loom::model::Builder::new();
     builder.max_branches = 10_000;
     builder.preemption_bound = bound;

@@ -15,11 +15,13 @@ mod bounds;
 mod boxed;
 mod cancel;
 mod disconnect;
+mod fair;
 mod faults;
 mod forgotten;
 mod loan;
 mod many;
 mod requested;
+mod retained;
 mod shared;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod stacks;
