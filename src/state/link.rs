@@ -132,13 +132,7 @@ impl<N: Notifier> Link<N> {
         if idle.is_err() {
             return false;
         }
-        // Ordering: relaxed, a guard is returned before its half leaves, so `leave` has published it.
-        if State(self.word.load(Ordering::Relaxed)).guards() > 0 {
-            // A guard was forgotten. Ordering: release, so that the next to try comes after this look.
-            self.sides.store(0, Ordering::Release);
-            return false;
-        }
-        /// Also if a waker panics in its drop: then the channel can be split another time.
+        /// Then the channel can be split another time.
         struct Unlock<'a, N>(&'a Link<N>);
         impl<N> Drop for Unlock<'_, N> {
             fn drop(&mut self) {
@@ -147,7 +141,12 @@ impl<N: Notifier> Link<N> {
             }
         }
         let unlock = Unlock(self);
-        // What the last halves could not let go of, for a wake was just over: see `Slot::vacate`.
+        // Ordering: relaxed, a guard is returned before its half leaves, so `leave` has published it.
+        if State(self.word.load(Ordering::Relaxed)).guards() > 0 {
+            // A guard was forgotten.
+            return false;
+        }
+        // What the last halves could not let go of, for a wake was just over: see `Slot::vacate`. A waker may panic in its drop.
         // SAFETY: no half is there.
         unsafe { (self.lender.vacate(), self.borrower.vacate()) };
         core::mem::forget(unlock);
