@@ -96,7 +96,10 @@ fn a_sibling_runs<N: AsyncNotifier + BlockingNotifier>() {
         let stop = Cell::new(false);
         let greedy = async {
             while !stop.get() {
-                *borrower.borrow().await.unwrap() += 1;
+                let mut guard = borrower.borrow().await.unwrap();
+                *guard += 1;
+                // One more is on its way when the sibling has said stop.
+                assert!(*guard as usize <= BUDGET + 1, "the sibling does not run");
             }
         };
         let sibling = async { stop.set(true) };

@@ -230,6 +230,8 @@ async fn borrow_often<N: Fair>(mut borrower: Borrows<'_, N>, name: usize, times:
     for _ in 0..times {
         let guard = borrower.borrow().await.unwrap();
         log.borrow_mut().push(name);
+        // Else a borrower that starves would be a test that hangs.
+        assert!(log.borrow().len() <= PATIENT * rounds(100) * (LOANS + 1));
         yield_once().await;
         drop(guard);
     }

@@ -6,8 +6,7 @@ mod common;
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Barrier, Mutex, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -115,26 +114,27 @@ fn play<T, N, L, B>(
         sibling: Signal::default(),
         polled_with: Mutex::default(),
     };
-    let polled = AtomicBool::new(false);
+    let (polled, ended) = (Barrier::new(2), Barrier::new(2));
     thread::scope(|scope| {
         scope.spawn(|| {
-            while !polled.load(Ordering::Acquire) {
-                thread::yield_now();
-            }
+            polled.wait();
             other(&scene, &mut there);
+            // A scope unparks its thread when the last one in it ends, which would do for the token that is missing.
+            ended.wait();
         });
         let mut block = Some(block);
         block_on(poll_fn(|context| {
             let outcome = scene.sibling.poll(context);
             if let Some(block) = block.take() {
                 assert!(outcome.is_pending());
-                polled.store(true, Ordering::Release);
+                polled.wait();
                 block(&scene, &mut here);
                 // Only a wake makes the executor poll the sibling again.
                 return Poll::Pending;
             }
             outcome
         }));
+        ended.wait();
     });
 }
 
