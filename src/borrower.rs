@@ -374,7 +374,11 @@ impl<N: Notifier> Desk<N> {
         waiter: Pin<&mut N::Waiter>,
         key: Key,
     ) -> Poll<Result<(), BorrowError>> {
-        self.with(channel, waiter, |place, ask| place.act(ask, Some(key)))
+        let polled = self.with(channel, waiter, |place, ask| place.act(ask, Some(key)));
+        if polled.is_pending() {
+            self.grants = 0;
+        }
+        polled
     }
 
     #[inline(never)]
