@@ -313,6 +313,8 @@ pub trait AsyncNotifier: Notifier {
     /// among many is then taken for one that was notified: it takes precedence over newcomers, and in a backend that
     /// keeps an order it has lost its place there.
     ///
+    /// `waiter` is that of the present call. The registration may have been made with another one, whose future was forgotten.
+    ///
     /// # Safety
     /// As the [channel promises](Notifier#what-a-channel-promises).
     #[inline]
