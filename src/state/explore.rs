@@ -526,6 +526,8 @@ impl<N: Notifier> Explorer<N> {
                 "back or idle, but not"
             );
         }
+        // A loan that is back was borrowed: an offer that was given up ends otherwise.
+        assert!(!(state.is_back() && state.is_given_up()), "back, but given up");
     }
 
     /// From every state there is a way to one where nothing is out and the lender does nothing.
