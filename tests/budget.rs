@@ -4,11 +4,12 @@
 mod common;
 
 use std::cell::Cell;
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::sync::Mutex;
+use std::task::{Poll, Waker};
 
 use common::{Count, backends, poll_once, poll_with};
-use ref_channel::notifier::{AsyncNotifier, BlockingNotifier};
+use ref_channel::notifier::{self, AsyncNotifier, BlockingNotifier, Deadline, Key, Notice, Notifier};
 use ref_channel::{Borrower, Channel, Exclusive, Mutability, RefChannel, RefMutChannel};
 
 /// How many loans without a wait in between the docs of `borrow` promise at most.
@@ -86,6 +87,45 @@ fn a_wait_begins_a_new_budget<N: AsyncNotifier + BlockingNotifier>() {
         assert!(waited);
     }
     lender.lend_while(&mut 0, || assert_eq!(grants_until_pending(&mut borrower).0, BUDGET));
+}
+
+/// A backend whose registrations have another key than the usual one, which the shortcut of `borrow` leaves to the general path.
+struct OtherKey(Mutex<Option<Waker>>);
+
+impl Notifier for OtherKey {
+    type Seat = ();
+    type Waiter = ();
+    const INIT: Self = Self(Mutex::new(None));
+
+    unsafe fn notify(&self, notice: Notice) {
+        assert_eq!(notice.key, Key(true));
+        let waker = self.0.lock().unwrap().take();
+        waker.unwrap().wake();
+    }
+}
+
+impl AsyncNotifier for OtherKey {
+    unsafe fn register(&self, _: &mut (), _: Pin<&mut ()>, waker: &Waker) -> Key {
+        let old = self.0.lock().unwrap().replace(waker.clone());
+        drop(old);
+        Key(true)
+    }
+}
+
+impl BlockingNotifier for OtherKey {
+    unsafe fn register_thread(&self, seat: &mut (), waiter: Pin<&mut ()>) -> Key {
+        // SAFETY: the same promise.
+        notifier::with_thread_waker(|waker| unsafe { self.register(seat, waiter, waker) })
+    }
+
+    fn park(&self, deadline: Deadline) {
+        notifier::park_thread(deadline);
+    }
+}
+
+#[test]
+fn a_wait_with_another_key_begins_a_new_budget() {
+    a_wait_begins_a_new_budget::<OtherKey>();
 }
 
 /// What shares its task with a borrower that never waits gets its turn.

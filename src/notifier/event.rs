@@ -1,6 +1,6 @@
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Waker};
 
 use event_listener::{EventListener, IntoNotification};
 
@@ -71,14 +71,14 @@ impl Notifier for Event {
 
 impl AsyncNotifier for Event {
     unsafe fn register(&self, seat: &mut EventSeat, _: Pin<&mut ()>, waker: &Waker) -> Key {
-        loop {
-            let listener = seat.0.get_or_insert_with(|| self.0.listen());
-            match Pin::new(listener).poll(&mut Context::from_waker(waker)) {
-                Poll::Pending => return Key::default(),
-                // It was notified, and is used up.
-                Poll::Ready(()) => seat.0 = None,
-            }
+        let listener = seat.0.get_or_insert_with(|| self.0.listen());
+        if Pin::new(listener).poll(&mut Context::from_waker(waker)).is_ready() {
+            // Notified since it began to listen, one line above. Were that used up in silence, a loan might be left to those that
+            // starve, of whom nobody was woken for it. So the waiter comes back, as one that was woken.
+            seat.0 = None;
+            waker.wake_by_ref();
         }
+        Key::default()
     }
 
     unsafe fn is_registered(&self, seat: &mut EventSeat, _: Pin<&mut ()>, _: Key, waker: &Waker) -> bool {

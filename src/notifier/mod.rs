@@ -296,6 +296,9 @@ pub trait Notifier: Sized + Send + Sync {
 pub trait AsyncNotifier: Notifier {
     /// Wakes `waker` at the next notification.
     ///
+    /// That includes one that arrives during this call: a backend of [many](Notifier::MANY) waiters that finds it has used one up
+    /// wakes `waker` at once. Else the channel believes that somebody was woken who will come for the loan.
+    ///
     /// # Panics
     /// If the clone or the drop of a waker panics. The waiter is not registered then.
     ///

@@ -3,10 +3,10 @@
 use std::task::Poll;
 
 use loom::thread;
-use ref_channel::notifier::WakerQueue;
+use ref_channel::notifier::{AsyncNotifier, BlockingNotifier, Event, MultiNotifier, WakerQueue};
 use ref_channel::{Exclusive, TryBorrowError};
 
-use crate::common::{Probe, halves, model, poll_once};
+use crate::common::{Probe, block_on, for_notifiers, halves, model, poll_once};
 
 /// One borrower starves and takes the loan, after which it takes `STARVING` down if nobody else starves, while another one
 /// finds that it was woken in vain, and begins to.
@@ -53,4 +53,40 @@ fn one_begins_to_starve_as_another_is_served() {
             drop(unsafe { Box::from_raw(half) });
         }
     });
+}
+
+/// One borrower has been woken in vain and waits again, while a newcomer begins to wait. A loan that is offered meanwhile may
+/// wake the newcomer, who must not use that wake up and leave the loan to the other one, which sleeps.
+fn a_newcomer_is_woken_as_it_begins_to_wait<N: AsyncNotifier + BlockingNotifier + MultiNotifier + 'static>() {
+    let (mut lender, mut newcomer) = halves::<Exclusive, N>();
+    let patient = Box::into_raw(Box::new(newcomer.clone()));
+    // SAFETY: it came from a box, which is freed below.
+    let mut starving = Box::pin(unsafe { &mut *patient }.borrow());
+    lender.lend_while(&mut Probe::new(0), || {
+        let guard = newcomer.try_borrow().unwrap();
+        assert!(poll_once(starving.as_mut()).is_pending());
+        drop(guard); // wakes it
+        drop(newcomer.try_borrow().unwrap());
+    });
+    let threads = [
+        thread::spawn(move || {
+            block_on(starving).unwrap().bump();
+        }),
+        thread::spawn(move || {
+            block_on(newcomer.borrow()).unwrap().bump();
+        }),
+    ];
+    for _ in 0..2 {
+        assert_eq!(block_on(lender.lend_owned(Probe::new(0))).ok().unwrap().get(), 1);
+    }
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    // SAFETY: it came from a box, and its future and guard are gone.
+    drop(unsafe { Box::from_raw(patient) });
+}
+
+for_notifiers! { a_newcomer_is_woken_as_it_begins_to_wait:
+    a_newcomer_is_woken_as_it_begins_to_wait_waker_queue = WakerQueue;
+    a_newcomer_is_woken_as_it_begins_to_wait_event = Event;
 }
