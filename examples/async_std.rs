@@ -1,7 +1,7 @@
-//! async-std: a task on the executor lends to a plain thread that blocks.
+//! async-std: a task on the executor lends a buffer to a plain thread that blocks.
 //!
-//! The problem: a codec can only be called from blocking code, and works in place on a buffer that belongs to an async
-//! task. The halves of a channel wait each in its own way, so either may be a thread or a task of any executor.
+//! A codec can only be called from blocking code, and works in place on a buffer that belongs to an async task. Each
+//! half of a channel waits in its own way, so either half can be used from a thread or from a task on any executor.
 //!
 //! Run: `cargo run --example async_std`
 
@@ -14,7 +14,7 @@ async fn main() {
 
     let codec = thread::spawn(move || {
         let mut bytes = 0;
-        // Blocks this thread until there is a buffer, and ends when the lender is gone.
+        // Blocks this thread until there is a buffer. The loop ends when the lender is dropped.
         while let Ok(mut buffer) = borrower.borrow_blocking() {
             buffer.iter_mut().for_each(|byte| *byte ^= 0xFF);
             bytes += buffer.len();
@@ -22,7 +22,7 @@ async fn main() {
         bytes
     });
 
-    // A boxed loan may be cancelled at any time and never blocks: if need be the last guard frees the box.
+    // A boxed loan can be cancelled at any time without blocking. If a guard is still out, the last one frees the box.
     let mut buffer: Box<[u8]> = Box::new([0xF0; 4096]);
     for _ in 0..3 {
         buffer = lender.lend_boxed(buffer).await.expect("the codec is there");

@@ -1,9 +1,9 @@
-//! How to give up, on either side, without blocking a thread and without losing a loan.
+//! Cancelling on either side, without blocking a thread and without losing a loan.
 //!
-//! The problem: requests time out, services shut down, `select!` drops the futures that lost. The borrower's futures can
-//! be dropped at any time. The lender's can be dropped as long as nobody has taken the value; a `lend` or `lend_owned`
-//! that is dropped later has to block its thread until the value is back, and deadlocks if the guard is held by a task
-//! of the same thread. So do not drop it: `withdraw` it, and await it to its end. Everything here is on one thread.
+//! Requests time out, services shut down, and `select!` drops the futures that did not complete first. The borrower's
+//! futures can be dropped at any time. The lender's can be dropped as long as nobody has taken the value. After that,
+//! dropping a `lend` or `lend_owned` future blocks its thread until the value is back, and deadlocks if a task on the
+//! same thread holds the guard. Instead, call `withdraw` and await the future. This example runs on one thread.
 //!
 //! Run: `cargo run --example cancel`
 
@@ -25,7 +25,7 @@ async fn main() {
     threads_time_out();
 }
 
-/// A `Borrow` that is dropped loses nothing: the next one takes the loan.
+/// Dropping a `Borrow` does not lose the loan: the next one takes it.
 async fn borrower_times_out() {
     let (mut lender, mut borrower) = RefMutChannel::<u32>::new().into_split();
     let late = timeout(SHORT, borrower.borrow()).await.is_err();
@@ -41,7 +41,7 @@ async fn borrower_times_out() {
     println!("the next borrow made it {}", value.expect("it was borrowed"));
 }
 
-/// The same in a `select!`.
+/// The same, in a `select!`.
 async fn borrower_selects() {
     let (_lender, mut borrower) = RefMutChannel::<u32>::new().into_split();
     let (stop, stopped) = oneshot::channel();
@@ -52,7 +52,7 @@ async fn borrower_selects() {
     }
 }
 
-/// A withdrawn loan that nobody has taken ends at once, and gives the value back. A drop would do, but lose it.
+/// A withdrawn loan that nobody has taken ends at once and returns the value. Dropping the future would lose the value.
 async fn lender_withdraws_before_anybody_took_it() {
     let (mut lender, _borrower) = RefMutChannel::<String>::new().into_split();
     let mut loan = pin!(lender.lend_owned("mine".into()));
@@ -67,7 +67,7 @@ async fn lender_withdraws_before_anybody_took_it() {
     println!("not borrowed in time, so it is still {value}");
 }
 
-/// A withdrawn loan that is out ends when the guard is dropped; until then the thread does other work.
+/// A withdrawn loan with a guard out ends when the guard is dropped. Until then the thread can do other work.
 async fn lender_withdraws_while_it_is_out() {
     let (mut lender, mut borrower) = RefMutChannel::<u32>::new().into_split();
     let (stop, stopped) = oneshot::channel();
@@ -112,7 +112,7 @@ async fn lender_drops_a_box_that_is_out() {
     tokio::join!(lend, borrow);
 }
 
-/// On threads: both sides have calls with a deadline.
+/// For threads, both halves have calls with a timeout.
 fn threads_time_out() {
     let mut channel = RefMutChannel::<u32>::new();
     let (mut lender, mut borrower) = channel.split();

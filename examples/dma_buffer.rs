@@ -1,9 +1,9 @@
-//! One static buffer goes to and fro between a driver and its user, in the style of firmware: nothing is allocated, no
-//! value is copied, and `mod firmware` uses `core` only.
+//! A static buffer is lent back and forth between a driver and its user, as in firmware. Nothing is allocated or
+//! copied, and `mod firmware` uses only `core`.
 //!
-//! The problem: a peripheral reads into a fixed buffer by DMA. When a transfer is done another task is to parse the
-//! buffer where it is, and write the answer into it; only then may the next transfer begin. `lend_static` is safe: what
-//! lives for ever may be lent for ever, whatever becomes of the future.
+//! A peripheral reads into a fixed buffer by DMA. When a transfer is done, another task parses the buffer in place and
+//! writes its answer into it. Only then may the next transfer begin. `lend_static` is safe because the value lives
+//! forever, whatever happens to the future.
 //!
 //! Run: `cargo run --example dma_buffer`
 
@@ -18,26 +18,26 @@ mod firmware {
 
     static CHANNEL: RefMutChannel<Sector> = RefMutChannel::new();
 
-    /// Stands for the hardware: reads a sector of the disk into memory.
+    /// Simulates the hardware: reads a sector of the disk into memory.
     fn transfer(sector: u8, buffer: &mut Sector) {
         buffer.fill(sector + 1);
     }
 
-    /// Owns the buffer: one transfer, one loan, and so on. Returns the checksum of what the user wrote.
+    /// Owns the buffer and alternates between a transfer and a loan. Returns the checksum of what the user wrote.
     async fn driver(mut lender: RefMutLender<'static, Sector>, mut buffer: &'static mut Sector) -> u32 {
         let mut written = 0;
         for sector in 0..SECTORS {
             transfer(sector, buffer);
             buffer = match lender.lend_static(buffer).await {
                 Ok(back) => back,
-                Err(LendError(_buffer)) => break, // nobody is there to read
+                Err(LendError(_buffer)) => break, // every borrower is gone
             };
             written += checksum(buffer);
         }
         written
     }
 
-    /// Parses each sector in place and overwrites it with the answer. It ends when the driver does.
+    /// Parses each sector in place and overwrites it with the answer. Returns when the driver is done.
     async fn user(mut borrower: RefMutBorrower<'static, Sector>, log: fn(u8, u32)) -> u32 {
         let mut read = 0;
         while let Ok(mut sector) = borrower.borrow().await {
@@ -53,13 +53,13 @@ mod firmware {
         sector.iter().map(|&byte| u32::from(byte)).sum()
     }
 
-    /// What `main` of the firmware does. `None` if the channel is in use.
+    /// The entry point of the firmware. Returns `None` if the channel is in use.
     pub(crate) fn run(buffer: &'static mut Sector, log: fn(u8, u32)) -> Option<(u32, u32)> {
         let (lender, borrower) = CHANNEL.try_split()?;
         Some(join(driver(lender, buffer), user(borrower, log)))
     }
 
-    /// The executor: polls each task that was woken, until both are done.
+    /// The executor: polls each task that has been woken, until both are done.
     fn join<A, B>(one: impl Future<Output = A>, two: impl Future<Output = B>) -> (A, B) {
         static WOKEN: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
         let [first, second] = &WOKEN;
@@ -78,7 +78,7 @@ mod firmware {
                 (Some(a), Some(b)) => return (a, b),
                 undone => (a, b) = undone,
             }
-            // Firmware sleeps here until the next interrupt (`wfi`).
+            // Real firmware would sleep here until the next interrupt (`wfi`).
             core::hint::spin_loop();
         }
     }
@@ -94,7 +94,7 @@ mod firmware {
     fn waker(flag: &'static AtomicBool) -> Waker {
         static VTABLE: RawWakerVTable = RawWakerVTable::new(|flag| RawWaker::new(flag, &VTABLE), wake, wake, |_| {});
         fn wake(flag: *const ()) {
-            // SAFETY: the pointer was made of a `&'static AtomicBool`, below.
+            // SAFETY: the pointer was created from a `&'static AtomicBool`, below.
             unsafe { &*flag.cast::<AtomicBool>() }.store(true, Ordering::Release);
         }
         // SAFETY: the flag is static and atomic, so the functions may be called at any time and on any thread.
@@ -105,12 +105,12 @@ mod firmware {
 fn main() {
     static mut BUFFER: firmware::Sector = [0; 512];
     let buffer = &raw mut BUFFER;
-    // SAFETY: `main` runs once, and the buffer is named nowhere else.
+    // SAFETY: `main` runs once, and the buffer is not accessed anywhere else.
     let buffer = unsafe { &mut *buffer };
 
     let log = |sector, checksum| println!("sector {sector}: checksum {checksum}");
     let (written, read) = firmware::run(buffer, log).expect("the channel is split for the first time");
     println!("read {read}, written {written}");
-    // Each sector is filled with its number, counted from 1; the user doubled every byte.
+    // Each sector was filled with its number, counting from 1, and the user doubled every byte.
     assert_eq!((read, written), (36 * 512, 2 * 36 * 512));
 }

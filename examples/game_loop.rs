@@ -1,12 +1,11 @@
-//! A frame loop lends its world to async tasks, at the frame's end and for a bounded time.
+//! A frame loop lends its world to async tasks, at the end of each frame and for a bounded time.
 //!
-//! The problem: an engine hands `&mut World` to a callback once a frame and wants it back when that returns. Tasks for
-//! the network or for scripts live on a runtime on other threads, and the world can neither be moved to them nor be
-//! kept behind a lock. A frame must not wait for a task: not for one that asks for nothing, and not for one that asked
-//! and then was cancelled.
+//! An engine passes `&mut World` to a callback once per frame and needs it back when the callback returns. Networking
+//! and scripting tasks live on a runtime on other threads, and the world can neither be moved to them nor kept behind a
+//! lock. A frame must not wait for a task that has not requested the world, nor for one whose request was cancelled.
 //!
-//! What is bounded is the time in which tasks may *begin* to borrow. A frame does wait for who has a guard, so a task
-//! changes the world and drops the guard before its next `.await`.
+//! The budget bounds the time in which tasks may *begin* to borrow. A frame still waits for a guard that is out, so
+//! tasks change the world and drop the guard before their next `.await`.
 //!
 //! Run: `cargo run --release --example game_loop`
 
@@ -18,7 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 const FRAME: Duration = Duration::from_millis(5);
-/// How long in a frame tasks may begin to borrow the world.
+/// How long tasks may begin to borrow the world in each frame.
 const BUDGET: Duration = Duration::from_millis(2);
 const TASKS: u32 = 6;
 const CHANGES: u32 = 20;
@@ -32,7 +31,7 @@ struct World {
 type Borrower = RefMutBorrower<'static, World, WakerQueue>;
 type Lender = RefMutLender<'static, World, WakerQueue>;
 
-/// Stands for an engine that you did not write: the world is on its stack, and only the callback sees it.
+/// Stands in for a third-party engine: the world is on its stack, and only the callback can access it.
 fn engine(mut on_frame: impl FnMut(&mut World) -> bool) -> World {
     let mut world = World::default();
     loop {
@@ -46,7 +45,7 @@ fn engine(mut on_frame: impl FnMut(&mut World) -> bool) -> World {
     }
 }
 
-/// Serves who waits by now, one after the other, and returns at once if there is nobody.
+/// Serves the borrowers that are already waiting, one after the other. Returns immediately if there are none.
 fn serve_waiting(lender: &mut Lender, world: &mut World, deadline: Instant) -> u32 {
     let mut served = 0;
     while Instant::now() < deadline && lender.try_lend_blocking(world).is_ok() {
@@ -55,7 +54,7 @@ fn serve_waiting(lender: &mut Lender, world: &mut World, deadline: Instant) -> u
     served
 }
 
-/// Leaves the world on offer for the rest of the budget, while this thread does something else (here: sleeps).
+/// Keeps the world on offer for the rest of the budget, while this thread does something else (here, it sleeps).
 fn stay_open(lender: &mut Lender, world: &mut World, deadline: Instant) {
     lender.lend_while(world, || {
         thread::sleep(deadline.saturating_duration_since(Instant::now()))
@@ -64,7 +63,7 @@ fn stay_open(lender: &mut Lender, world: &mut World, deadline: Instant) {
 
 static CANCELLED: AtomicU32 = AtomicU32::new(0);
 
-/// Asks for the world again and again, each time for less than a frame: most requests are cancelled.
+/// Requests the world repeatedly, each time for less than a frame, so that most requests are cancelled.
 async fn impatient_task(mut borrower: Borrower) {
     let mut changes = 0;
     while changes < CHANGES {
@@ -86,7 +85,7 @@ fn main() {
     for _ in 0..TASKS {
         runtime.spawn(impatient_task(borrower.clone()));
     }
-    // This one is killed in the middle of its request.
+    // This task is aborted in the middle of its request.
     let mut doomed = borrower;
     let doomed = runtime.spawn(async move { doomed.borrow().await.map(drop) });
 
@@ -106,7 +105,7 @@ fn main() {
         longest = longest.max(time);
         frames += 1;
         println!("frame {frames:3}: {served} were waiting, {late} came later, {time:.1?}");
-        // When the last task is done, nobody can ask for the world any more.
+        // Stop when the last task is done, since no borrower is left.
         !lender.is_disconnected()
     });
 

@@ -1,6 +1,6 @@
-//! Lends a text to three readers at once, then a report to one after the other.
+//! Lends a text to three readers at once, then a report to each of them in turn.
 //!
-//! Text and report are local variables of the main thread. A tokio task, a smol task and a plain thread work on
+//! The text and the report are local variables of the main thread. A tokio task, a smol task and a plain thread work on
 //! them, and nothing is moved, copied, locked or reference-counted.
 //!
 //!     cargo run --example quickstart [FILE]
@@ -12,7 +12,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::Barrier; // anybody can wait at it, on any executor
+use tokio::sync::Barrier; // works on any executor
 
 const READERS: usize = 3;
 const ROUNDS: usize = 200;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 }
 
 fn lend_to_readers(text: &str) {
-    // At a `WakerQueue` many can wait, so its borrowers can be cloned.
+    // A `WakerQueue` supports many waiters, so its borrowers can be cloned.
     let (mut text_lender, text_borrower) = RefChannel::<str, WakerQueue>::new().into_split();
     let (mut report_lender, report_borrower) = RefMutChannel::<Report, WakerQueue>::new().into_split();
     let together = Arc::new(Barrier::new(READERS + 1));
@@ -50,14 +50,14 @@ fn lend_to_readers(text: &str) {
     let smol_task = smol::spawn(lines.run());
     let thread = std::thread::spawn(|| letters.run_blocking());
 
-    // The first rounds warm the executors up. After that smol's own queue still allocates at every 31st wake; but a
-    // loan that allocated would do so in every round, the quietest too.
+    // The first rounds warm up the executors. After that, smol's own queue still allocates on every 31st wake. A loan
+    // that allocated would do so in every round, including the quietest one.
     let (mut loans, mut quietest, mut report) = (0, usize::MAX, Report::default());
     for _ in 0..ROUNDS {
         let before = ALLOCATIONS.load(Ordering::Relaxed);
         report = Report::default();
 
-        // Each reader waits there with the text in its hand, so this goes on when all have it at the same time.
+        // Each reader waits at the barrier while it holds a guard, so this continues once all of them hold one.
         text_lender.lend_while(text, || block_on(together.wait()));
         loans += 1;
         for _ in 0..READERS {
@@ -69,7 +69,7 @@ fn lend_to_readers(text: &str) {
         assert_eq!(report.addresses, [text.as_ptr().addr(); READERS], "the text was copied");
     }
 
-    drop((text_lender, report_lender)); // which tells the readers that it is over
+    drop((text_lender, report_lender)); // ends the readers' loops
     let ends = [
         runtime.block_on(tokio_task).expect("the tokio task ends"),
         smol::block_on(smol_task),
@@ -96,7 +96,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// As a task, on whatever executor. The guard is held over an `.await`.
+    /// Runs as a task on any executor, and holds a guard across an `.await`.
     async fn run(mut self) -> Result<(), BorrowError> {
         loop {
             let text = self.text.borrow().await?;
@@ -107,7 +107,7 @@ impl Reader {
         }
     }
 
-    /// The same on a thread.
+    /// The same, on a thread.
     fn run_blocking(mut self) -> Result<(), BorrowError> {
         loop {
             let text = self.text.borrow_blocking()?;
@@ -158,23 +158,23 @@ fn count_letters(text: &str, part: &mut Report) {
     }
 }
 
-/// The system's allocator, which counts the allocations of the whole process.
+/// The system allocator, counting the allocations of the whole process.
 struct Counting;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: the system's allocator does what the trait asks.
+// SAFETY: all calls are forwarded to the system allocator, which upholds the trait's contract.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: what the caller promises is handed on.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: what the caller promises is handed on.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 }

@@ -1,9 +1,9 @@
 //! A long-lived worker thread runs closures that borrow the caller's stack.
 //!
-//! The problem: some work has to be done on a certain thread (it has a large stack, a warm cache, a real-time priority,
-//! or a library that is bound to it), and wants to borrow what the caller has. `std::thread::scope` lets a closure
-//! borrow, but starts a thread for it; a channel of boxed closures has a long-lived thread, but each closure has to be
-//! `'static` and is allocated. `run_blocking` is the scoped thread without the thread: nothing is allocated or copied.
+//! Some work has to run on a particular thread (it has a large stack, a warm cache, a real-time priority, or a library
+//! that is bound to it) and needs to borrow from the caller. `std::thread::scope` allows borrowing, but starts a
+//! thread. A channel of boxed closures uses a long-lived thread, but each closure has to be `'static` and is allocated.
+//! `run_blocking` lets closures borrow and uses a long-lived thread, without allocating or copying.
 //!
 //! Run: `cargo run --release --example scoped_worker`
 
@@ -12,7 +12,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// What the worker borrows: anything that can be called.
+/// What the worker borrows: any closure.
 type Job = dyn FnMut() + Send;
 
 struct Worker {
@@ -24,7 +24,7 @@ impl Worker {
     fn start() -> Self {
         let (lender, mut borrower) = RefMutChannel::<Job>::new().into_split();
         let thread = thread::spawn(move || {
-            // Until the lender is gone.
+            // Runs until the lender is dropped.
             while let Ok(mut job) = borrower.borrow_blocking() {
                 job();
             }
@@ -35,7 +35,7 @@ impl Worker {
         }
     }
 
-    /// Runs `f` on the worker's thread. A panic of `f` goes on here; the worker does not notice.
+    /// Runs `f` on the worker's thread. If `f` panics, the panic resumes here and the worker continues.
     fn run<R: Send>(&mut self, f: impl FnOnce() -> R + Send) -> R {
         let lender = self.lender.as_mut().expect("it is there until the drop");
         lender.run_blocking(f).expect("the worker lives as long as the lender")
@@ -44,7 +44,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // First the lender, which ends the worker's loop.
+        // Drop the lender first, which ends the worker's loop.
         drop(self.lender.take());
         let _ = self.thread.take().map(JoinHandle::join);
     }
@@ -59,7 +59,7 @@ fn time_per_call(calls: u32, mut call: impl FnMut()) -> Duration {
 fn main() {
     let mut worker = Worker::start();
 
-    // It borrows from this stack, mutably too, and returns a value.
+    // The closure borrows from this stack, also mutably, and returns a value.
     let numbers: Vec<u64> = (1..=100).collect();
     let mut squares = [0; 100];
     let sum: u64 = worker.run(|| {
@@ -71,7 +71,7 @@ fn main() {
     println!("the sum is {sum}, the last square {}", squares[99]);
     assert_eq!((sum, squares[99]), (5050, 10_000));
 
-    // Every call is on the same other thread.
+    // Every call runs on the same thread, which is not this one.
     let (one, two) = (
         worker.run(|| thread::current().id()),
         worker.run(|| thread::current().id()),
@@ -83,7 +83,7 @@ fn main() {
     );
     assert!(one == two && one != thread::current().id());
 
-    // A panic arrives where the closure was given away, and the worker goes on.
+    // A panic is resumed on the caller, and the worker continues.
     let panic = panic::catch_unwind(AssertUnwindSafe(|| worker.run(|| panic!("in the closure"))));
     println!(
         "the panic came through: {}; after it: {}",
@@ -92,7 +92,7 @@ fn main() {
     );
     assert!(panic.is_err());
 
-    // If there is nobody to run it, the closure comes back.
+    // If there is no worker to run it, the closure is returned.
     let (mut lender, borrower) = RefMutChannel::<Job>::new().into_split();
     drop(borrower);
     match lender.run_blocking(|| 7) {

@@ -1,7 +1,7 @@
 //! smol: one value, read by many tasks at the same time.
 //!
-//! The problem: a task has loaded a text that other tasks shall read. It does not want to share it for ever in an
-//! `Arc`: when all have read it, it wants to have it back, to change it, and to lend it anew.
+//! A task has loaded a text for other tasks to read. It does not want to share the text permanently in an `Arc`: once
+//! all of them have read it, the task wants it back, to change it and lend it again.
 //!
 //! Run: `cargo run --example smol`
 
@@ -16,10 +16,10 @@ fn main() {
                 let mut borrower = borrower.clone();
                 smol::spawn(async move {
                     let mut letters = 0;
-                    // Until the lender is gone.
+                    // Runs until the lender is dropped.
                     while let Ok(text) = borrower.borrow().await {
                         letters += text.len();
-                        // Held for a while, so that the others can read it too: it is the same loan.
+                        // Hold the guard for a while, so that the other tasks can join the same loan.
                         smol::future::yield_now().await;
                     }
                     letters
@@ -29,9 +29,9 @@ fn main() {
 
         let mut text = String::from("lent");
         for round in 0..100 {
-            // Waits until somebody wants to read, and then until all who read are done.
+            // Waits until a reader borrows the text, and then until all readers of this loan are done.
             text = lender.lend_owned(text).await.expect("there are readers");
-            // It is ours again: no lock, no copy.
+            // The task owns the text again, without a lock or a copy.
             if round % 10 == 9 {
                 text.push('!');
             }

@@ -1,7 +1,7 @@
 //! Threads only: no async, no executor, no lock, no `Arc`.
 //!
-//! The problem: a thread has a large table on its stack. Other threads shall fill it in, and then all read it at the
-//! same time, without the table being moved, put behind a lock or made `'static`.
+//! A thread has a large table on its stack. Other threads fill it in and then all read it at the same time, without
+//! moving the table, putting it behind a lock or making it `'static`.
 //!
 //! Run: `cargo run --example threads`
 
@@ -14,20 +14,20 @@ type Table = [u64; 1024];
 fn main() {
     let mut table: Table = [0; 1024];
 
-    // Exclusive loans: one writer after the other has the whole table. `WakerQueue` lets many wait.
+    // Exclusive loans: each writer in turn has the whole table. `WakerQueue` supports many waiters.
     let mut channel = RefMutChannel::<Table, WakerQueue>::new();
     let (mut lender, borrower) = channel.split();
     thread::scope(|scope| {
         for writer in 0..4 {
             let mut borrower = borrower.clone();
             scope.spawn(move || {
-                // An error would mean that the lender is gone.
+                // This would return an error if the lender were gone.
                 let mut table = borrower.borrow_blocking().unwrap();
                 table.iter_mut().for_each(|entry| *entry += writer);
-                // The guard is dropped here, and the table goes back.
+                // The guard is dropped here, which returns the table.
             });
         }
-        // The writers hold the only borrowers now, so that an error means that all of them are done.
+        // Only the writers hold borrowers now, so an error below means that all of them are done.
         drop(borrower);
         let mut loans = 0;
         while lender.lend_blocking(&mut table).is_ok() {
@@ -36,7 +36,7 @@ fn main() {
         println!("{loans} exclusive loans, each entry is {}", table[0]);
     });
 
-    // Shared loans: every reader has the table at the same time, for as long as the closure runs.
+    // Shared loans: all readers have the table at the same time, for as long as the closure runs.
     let mut channel = RefChannel::<Table, WakerQueue>::new();
     let (mut lender, borrower) = channel.split();
     let sums: Vec<u64> = lender.lend_while(&table, || {

@@ -1,7 +1,7 @@
-//! tokio: tasks on a multi-thread runtime work on one task's state, in turns.
+//! tokio: tasks on a multi-thread runtime take turns working on one task's state.
 //!
-//! The problem: a task owns its state. Other tasks want `&mut` to it now and then, and may hold that over an `.await`;
-//! nobody wants a mutex around it, or a message type for each operation.
+//! A task owns its state. Other tasks occasionally need `&mut` access, possibly held across an `.await`, without a
+//! mutex around the state or a message type for each operation.
 //!
 //! Run: `cargo run --example tokio`
 
@@ -16,7 +16,7 @@ async fn main() {
 
     let owner = tokio::spawn(async move {
         let mut log = Vec::new();
-        // The future of `lend_owned` owns what is lent, which makes it safe, and gives it back after each loan.
+        // The future of `lend_owned` owns the value, which makes it safe, and returns the value after each loan.
         loop {
             match lender.lend_owned(log).await {
                 Ok(back) => log = back,
@@ -34,7 +34,7 @@ async fn main() {
                 .await
                 .expect("the owner lends as long as somebody may borrow");
             log.push(task);
-            // A guard may be held over an `.await`, here and on a multi-thread runtime: nobody comes in between.
+            // A guard can be held across an `.await`, even on a multi-thread runtime. No other task gets in between.
             task::yield_now().await;
             log.push(task);
         });

@@ -1,11 +1,11 @@
 //! A SQLite connection stays on its own thread, and async handlers borrow it for a transaction.
 //!
-//! The problem: a connection is one `&mut` thing, opened, tuned, checked and closed by one thread. Many handlers want
-//! it, each for a transaction; a handler that times out or panics in the midst of one must neither keep the connection
-//! nor leave half of its work in there.
+//! A connection is a single `&mut` resource that one thread opens, tunes, checks and closes. Many handlers need it,
+//! each for one transaction. A handler that times out or panics during its transaction must neither keep the connection
+//! nor leave a partial transaction behind.
 //!
-//! The guard that a handler borrows gives the connection back when it is dropped, and the transaction, made from the
-//! guard, is dropped before and rolls back. Nothing else is needed.
+//! Dropping the handler's guard returns the connection. The transaction is created from the guard, so it is dropped
+//! first and rolls back. Nothing else is needed.
 //!
 //! Run in this directory: `cargo run`
 
@@ -19,11 +19,11 @@ use std::time::Duration;
 use tokio::task::{LocalSet, yield_now};
 use tokio::time::timeout;
 
-/// What a handler has of the connection. Cheap to clone; many may wait at once, and get it first come, first served.
+/// A handler's access to the connection. Cheap to clone. Many handlers can wait at once, first come, first served.
 type Db = RefMutBorrower<'static, Connection, WakerQueue>;
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// The connection's own thread: it lends until there is nobody left who could borrow, and then closes the connection.
+/// Runs on the connection's own thread: lends until no borrower is left, then closes the connection.
 fn own_connection(mut lender: RefMutLender<'_, Connection, WakerQueue>) -> rusqlite::Result<(i64, i64)> {
     let mut connection = Connection::open_in_memory()?;
     connection.execute_batch(
@@ -39,7 +39,7 @@ fn own_connection(mut lender: RefMutLender<'_, Connection, WakerQueue>) -> rusql
     Ok((transfers, bob))
 }
 
-/// How a handler may end, in the midst of its transaction.
+/// What a handler does in the middle of its transaction.
 #[derive(Clone, Copy)]
 enum Fate {
     Succeeds,
@@ -47,7 +47,7 @@ enum Fate {
     Panics,
 }
 
-/// A handler: it borrows the connection for one transaction.
+/// A handler, which borrows the connection for one transaction.
 async fn transfer(mut db: Db, amount: i64, fate: Fate) -> Result<(), Failure> {
     let mut connection = db.borrow().await?;
     let transaction = connection.transaction()?;
@@ -57,7 +57,7 @@ async fn transfer(mut db: Db, amount: i64, fate: Fate) -> Result<(), Failure> {
         [amount],
     )?;
     match fate {
-        // It asks another service, say. The others wait: the connection is this handler's until it is done.
+        // For example, a request to another service. The other handlers wait until this one is done.
         Fate::Succeeds => yield_now().await,
         Fate::Hangs => pending().await,
         Fate::Panics => panic!("a bug in the handler"),
@@ -71,22 +71,23 @@ fn record(transaction: &Transaction<'_>, amount: i64) -> rusqlite::Result<usize>
     transaction.execute("INSERT INTO transfer VALUES (?1)", [amount])
 }
 
-/// Twenty handlers at once; returns how many succeeded, timed out, panicked and failed.
+/// Runs twenty handlers at once. Returns how many succeeded, timed out, panicked and failed.
 async fn serve(db: Db) -> (u32, u32, u32, u32) {
     let handlers: Vec<_> = (0..20)
         .map(|number| {
             let (amount, fate) = match number {
                 3 | 4 => (1, Fate::Hangs),
                 8 | 9 => (1, Fate::Panics),
-                12 => (1_000, Fate::Succeeds), // more than there is: SQLite refuses
+                12 => (1_000, Fate::Succeeds), // more than the balance, so SQLite refuses
                 _ => (5, Fate::Succeeds),
             };
             let patience = match fate {
                 Fate::Hangs => Duration::from_millis(100),
                 _ => Duration::from_secs(60),
             };
-            // A local task: a `Transaction` has a `&Connection`, which is not `Send`, and is held over an `.await`
-            // here. A handler that does not await in its transaction can be spawned on any runtime: the guard is `Send`.
+            // A local task, because `Transaction` has a `&Connection`, which is not `Send`, and is held across an
+            // `.await` here. The guard is `Send`, so a handler that does not await during its transaction can be
+            // spawned on any runtime.
             tokio::task::spawn_local(timeout(patience, transfer(db.clone(), amount, fate)))
         })
         .collect();

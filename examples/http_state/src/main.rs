@@ -1,11 +1,10 @@
-//! An axum service whose state belongs to one task and is lent to the handlers.
+//! An axum service whose state is owned by one task and lent to the handlers.
 //!
-//! The problem: the usual `Arc<Mutex<State>>` has no owner. Nobody can say when the last request is done, nobody can take
-//! the state out at the end without a fight, and a handler that panics poisons it. Here a task owns the state and lends
-//! it; a handler has `&mut State` for as long as it wants, over an `.await` too; and when the server has stopped the
-//! owner has the state back.
+//! The usual `Arc<Mutex<State>>` has no owner. Nothing knows when the last request is done, taking the state out at the
+//! end is difficult, and a handler that panics poisons it. Here a task owns the state and lends it. A handler has `&mut
+//! State` for as long as it needs, even across an `.await`. When the server has stopped, the owner has the state back.
 //!
-//! The example talks to itself by a real HTTP client over loopback, then stops.
+//! The example sends itself requests over loopback with a real HTTP client, then stops.
 //!
 //! Run in this directory: `cargo run`
 
@@ -33,10 +32,10 @@ struct Stock {
     requests: u32,
 }
 
-/// What each handler has of the state: axum clones it for each request.
+/// A handler's access to the state. axum clones it for each request.
 type Shared = RefMutBorrower<'static, Stock, WakerQueue>;
 
-/// Owns the state: lends it until the server, and with it the last borrower, is gone.
+/// Owns the state and lends it until the server, and with it the last borrower, is gone.
 async fn own(mut lender: RefMutLender<'_, Stock, WakerQueue>) -> Stock {
     let mut stock = Stock::default();
     loop {
@@ -48,11 +47,11 @@ async fn own(mut lender: RefMutLender<'_, Stock, WakerQueue>) -> Stock {
 }
 
 async fn add(State(mut shared): State<Shared>, Path(item): Path<String>) -> Result<String, StatusCode> {
-    // The guard gives the state back when the handler is done, or panics, or is dropped because the client hung up.
+    // The guard returns the state when the handler finishes, panics, or is dropped because the client disconnected.
     let mut stock = shared.borrow().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     stock.requests += 1;
     let count = stock.items.get(&item).copied().unwrap_or(0);
-    yield_now().await; // read, wait, write: a lost update, were it not ours for all that time
+    yield_now().await; // with shared access, this would lose updates
     stock.items.insert(item, count + 1);
     Ok((count + 1).to_string())
 }
@@ -78,7 +77,7 @@ fn service(shared: Shared) -> Router {
 
 type Http = Client<HttpConnector, Body>;
 
-/// The client: sends one request, and returns the status and the text of the answer.
+/// The client: sends one request and returns the status and body of the response.
 async fn send(client: Http, method: &'static str, url: String) -> Result<(StatusCode, String), Failure> {
     let request = Request::builder().method(method).uri(url).body(Body::empty())?;
     let response = client.request(request).await?;
@@ -125,7 +124,7 @@ async fn main() -> Result<(), Failure> {
     drop(stop);
     server.await??;
 
-    // Nobody can borrow any more, so the owner is done, and has it all.
+    // No borrower is left, so the owner task is done and returns the state.
     let stock = owner.await?;
     println!("stopped after {} requests with {:?}", stock.requests, stock.items);
     assert_eq!(
