@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Finds the bounds of the models: ci/bounds.py [--lower] [part of a name]...
 
-A model that finishes within a minute gets no bound, any other one the highest with which it takes a few seconds, or some more
+A model that finishes within a quarter of a minute gets no bound, any other one the highest with which it takes a few seconds, or some more
 if that is a low one. Run it after the code or the models have changed; it writes tests/loom/bounds.rs. Only the models that
 are named change there, and not those in DEEP, whose bounds are chosen. With --lower no bound gets higher, which is found
 sooner: each model is tried with the bound that it has, and if that takes too long, with lower ones.
@@ -20,9 +20,9 @@ import models
 
 ROW = re.compile(r'^    \("([a-z_:]+)", (\d+)\),$', re.M)
 # In seconds of the processor: of a model without a bound, with one, and with one of the lowest.
-MINUTE = 60
-FEW = 8
-MORE = 40
+UNBOUNDED = 15
+FEW = 4
+MORE = 12
 LOWEST = 2
 
 
@@ -61,7 +61,7 @@ def find(binary, model):
             break
     # A model that grows as fast as ever does not come to its end soon.
     grows = step is None and (len(steps) < 3 or steps[-1][1] > 2.4 * steps[-2][1])
-    unbounded = None if grows else run(binary, model, "none", MINUTE)
+    unbounded = None if grows else run(binary, model, "none", UNBOUNDED)
     note = " ".join(f"{count}" for _, count in steps)
     if unbounded:
         print(f"{model}: none, {unbounded[0]:.1f} s, {unbounded[1]} ({note})", flush=True)
@@ -73,7 +73,7 @@ def find(binary, model):
 def lower(binary, model, bound):
     """That bound, or the next lower one that does not take too long."""
     if bound is None:
-        return None if run(binary, model, "none", MINUTE) else find(binary, model)
+        return None if run(binary, model, "none", UNBOUNDED) else find(binary, model)
     while bound > LOWEST and run(binary, model, bound, FEW) is None:
         bound -= 1
     print(f"{model}: {bound}", flush=True)

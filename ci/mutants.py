@@ -28,32 +28,32 @@ pub(crate) fn broken(rule: &str) -> bool {
 RULES = {
     "a dropped loan waits for its guards": (
         "src/loan.rs",
-        "if step.loan.phase == Phase::Taken {",
-        "if step.loan.phase == Phase::Taken && !BROKEN {",
+        "if loan.phase == Phase::Taken {",
+        "if loan.phase == Phase::Taken && !BROKEN {",
         ["cancel::lend_dropped_waker_slot", "cancel::lend_owned_dropped_waker_slot", "shared::clones_of_a_dropped_lend"],
     ),
     "a dropped loan withdraws its offer": (
         "src/loan.rs",
-        "step.withdraw();\n        if",
-        "if !BROKEN {\n            step.withdraw();\n        }\n        if",
+        "loan.withdraw();\n        if loan",
+        "if !BROKEN {\n            loan.withdraw();\n        }\n        if loan",
         ["cancel::lend_dropped_waker_slot"],
     ),
     "lend_while waits for its guards": (
         "src/loan.rs",
         "if self.loan.phase != Phase::Told {",
-        "if self.loan.phase != Phase::Told && !(BROKEN && K::TERMS == Terms::Open) {",
+        "if self.loan.phase != Phase::Told && !(BROKEN && self.loan.terms == Terms::Open) {",
         ["blocking::while_exclusive_waker_slot", "blocking::while_shared"],
     ),
     "a loan begins only behind one that was forgotten": (
         "src/loan.rs",
-        "let phase = if state.is_idle() {",
-        "let phase = if state.is_idle() || BROKEN {",
+        "let phase = if state.is_idle() && terms",
+        "let phase = if (state.is_idle() || BROKEN) && terms",
         ["forgotten::lend_after_forgotten_waker_slot", "forgotten::lend_blocking_after_forgotten"],
     ),
     "the guards of a forgotten loan are waited for": (
         "src/loan.rs",
-        "if self.seen.is_settled() {\n            self.start(arm)",
-        "if self.seen.is_settled() || BROKEN {\n            self.start(arm)",
+        "if state.is_settled() {\n            self.start(arm)",
+        "if state.is_settled() || BROKEN {\n            self.start(arm)",
         ["forgotten::lend_after_forgotten_waker_slot", "boxed::lend_after_dropped"],
     ),
     "the end is a look at the state, not a guess": (

@@ -4,17 +4,17 @@ use core::fmt;
 use core::pin::pin;
 use core::ptr::NonNull;
 
-use crate::channel::Handle;
 #[cfg(feature = "std")]
 use crate::error::LendTimeoutError;
 use crate::error::{LendError, TryLendError};
 #[cfg(feature = "alloc")]
 use crate::future::LendBoxed;
 use crate::future::{Lend, LendOwned, LendStatic, Requested, TryLend};
-use crate::loan::{ByThread, Kind, Lending, OnRequest, Open, Patience, Plain, end_forgotten_wait};
+use crate::handle::Handle;
+use crate::loan::{Block, ByNotifier, Lending, end_forgotten_wait};
 use crate::mutability::{Exclusive, Mutability, Shared};
 use crate::notifier::{AsyncNotifier, BlockingNotifier, Deadline, Notifier, WakerSlot};
-use crate::state::Refusal;
+use crate::state::{Refusal, Terms};
 
 /// The half that lends `&T`.
 ///
@@ -101,8 +101,8 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
 
     /// A loan that has not begun.
     #[inline(always)]
-    fn lending<H: Patience<N>, K: Kind>(&mut self, value: NonNull<T>) -> Lending<'_, T, M, N, H, K> {
-        Lending::new(self.channel.0, &mut self.seat, value)
+    fn lending<H: Block<N>>(&mut self, value: NonNull<T>, terms: Terms) -> Lending<'_, T, M, N, H> {
+        Lending::new(self.channel.0, &mut self.seat, value, terms)
     }
 
     // ----- async -------------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     where
         N: AsyncNotifier,
     {
-        Lend::new(self.lending(M::into_raw(value)))
+        Lend::new(self.lending(M::into_raw(value), Terms::Plain))
     }
 
     /// Lends a reference if a borrower is waiting for it now, and waits until it is returned.
@@ -181,7 +181,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     where
         N: AsyncNotifier,
     {
-        TryLend::new(self.lending(M::into_raw(value)))
+        TryLend::new(self.lending(M::into_raw(value), Terms::OnRequest))
     }
 
     /// Lends a value, and gives it back when it is returned.
@@ -235,7 +235,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: Sized,
         N: AsyncNotifier,
     {
-        LendOwned::new(self.lending(NonNull::dangling()), value)
+        LendOwned::new(self.lending(NonNull::dangling(), Terms::Plain), value)
     }
 
     /// Lends what lives for ever, and gives the reference back when it is returned.
@@ -266,7 +266,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         N: AsyncNotifier,
     {
         let value = M::into_raw(value);
-        LendStatic::new(self.lending(value), value)
+        LendStatic::new(self.lending(value, Terms::Plain), value)
     }
 
     /// Lends what is in a box, and gives the box back when it is returned.
@@ -300,7 +300,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         end_forgotten_wait(self.channel.0.link(), &mut self.seat);
         // SAFETY: a box is not null.
         let value = unsafe { NonNull::new_unchecked(alloc::boxed::Box::into_raw(value)) };
-        LendBoxed::new(self.lending(value), value)
+        LendBoxed::new(self.lending(value, Terms::Plain), value)
     }
 
     /// Waits until a borrower waits.
@@ -396,7 +396,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: 'v,
         N: BlockingNotifier,
     {
-        let lending = pin!(self.lending::<ByThread, Plain>(M::into_raw(value)));
+        let lending = pin!(self.lending::<ByNotifier>(M::into_raw(value), Terms::Plain));
         block(lending).map_err(|_| LendError(()))
     }
 
@@ -428,7 +428,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: 'v,
         N: BlockingNotifier,
     {
-        let lending = pin!(self.lending::<ByThread, OnRequest>(M::into_raw(value)));
+        let lending = pin!(self.lending::<ByNotifier>(M::into_raw(value), Terms::OnRequest));
         block(lending).map_err(TryLendError::from)
     }
 
@@ -467,7 +467,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: 'v,
         N: BlockingNotifier,
     {
-        let mut lending = pin!(self.lending::<ByThread, Open>(M::into_raw(value)));
+        let mut lending = pin!(self.lending::<ByNotifier>(M::into_raw(value), Terms::Open));
         // Until it is on offer. If there are no borrowers left, `f` runs all the same.
         let _ = lending.as_mut().block(Deadline::NEVER);
         f()
@@ -504,7 +504,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
         T: 'v,
         N: BlockingNotifier,
     {
-        let mut lending = pin!(self.lending::<ByThread, Plain>(M::into_raw(value)));
+        let mut lending = pin!(self.lending::<ByNotifier>(M::into_raw(value), Terms::Plain));
         let outcome = lending.as_mut().block(Deadline::after(timeout)).unwrap_or_else(|| {
             lending.as_mut().withdraw();
             block(lending)
@@ -577,8 +577,8 @@ impl<'d, N: Notifier> Lender<'_, dyn FnMut() + Send + 'd, Exclusive, N> {
 }
 
 /// Blocks until the end.
-fn block<T: ?Sized, M: Mutability, N: BlockingNotifier, K: Kind>(
-    lending: core::pin::Pin<&mut Lending<'_, T, M, N, ByThread, K>>,
+fn block<T: ?Sized, M: Mutability, N: BlockingNotifier>(
+    lending: core::pin::Pin<&mut Lending<'_, T, M, N, ByNotifier>>,
 ) -> Result<(), Refusal> {
     lending.block(Deadline::NEVER).expect("there is no deadline")
 }

@@ -6,89 +6,67 @@ use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::{Context, Poll, Waker};
 
-use crate::channel::Handle;
-use crate::future::polled_after_completion;
+use crate::handle::Handle;
 use crate::mutability::{Lent, Mutability};
 use crate::notifier::{AsyncNotifier, BlockingNotifier, Deadline, Key, Notifier, Wake};
 use crate::state::{Awaits, Link, Refusal, State, Terms};
-use crate::wait::{Place, Wait, relax};
-
-/// On which [`Terms`] a loan stands, as a type: what the terms decide is decided when the call is compiled.
-pub(crate) trait Kind {
-    const TERMS: Terms;
-}
-
-/// Until it is taken or withdrawn.
-pub(crate) enum Plain {}
-
-/// Also taken down when nobody waits for it any more.
-pub(crate) enum OnRequest {}
-
-/// Until it is withdrawn, however often it is taken.
-pub(crate) enum Open {}
-
-impl Kind for Plain {
-    const TERMS: Terms = Terms::Plain;
-}
-
-impl Kind for OnRequest {
-    const TERMS: Terms = Terms::OnRequest;
-}
-
-impl Kind for Open {
-    const TERMS: Terms = Terms::Open;
-}
+use crate::wait::{Wait, WaitPoint, polled_after_completion, relax};
 
 /// How far a loan is.
-// By a tag of its own: to find it in the unused values of a `Refusal` takes longer.
+// The tag has a byte of its own. Rust would otherwise hide it among the unused values of a `Refusal`, where it takes longer to
+// find.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Not offered yet, and nothing is in the way.
-    Start,
-    /// Not offered yet; a forgotten loan has to end before.
-    Behind,
-    /// Offered, and perhaps taken.
+    /// Not offered yet. It is a plain loan, and nothing is in its way, so that one step offers it.
+    Ready,
+    /// Not offered yet, and perhaps not ready. An earlier loan, whose future was forgotten, may have to end first: its guards use
+    /// the published pointer, and a borrower may even be about to read it. Or nobody asks for a loan that needs a request.
+    Unoffered,
+    /// Offered, and perhaps taken. Which of the two is for the state to say, since a borrower decides it.
     Offered,
-    /// Not offered any more, but it was taken.
+    /// Withdrawn, but it had been taken. The guards have to come back. From here on a settled state means "returned"; in
+    /// `Offered` it could also mean "never taken".
     Taken,
-    /// Not offered any more; nobody took it.
+    /// Withdrawn, or never offered, and nobody took it. The future has yet to say so.
     Refused(Refusal),
-    /// The outcome was told.
+    /// The outcome was told. The drop has nothing left to do.
     Told,
 }
 
-/// The loan itself: what is lent, where, and how far that is.
-struct Loan<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> {
+/// The loan itself: what is lent, through which channel, on which terms, and how far that is.
+struct Loan<'l, T: ?Sized, M: Mutability, N: Notifier> {
     channel: Handle<'l, T, M, N>,
     value: Lent<T, M>,
     phase: Phase,
-    kind: PhantomData<K>,
+    terms: Terms,
 }
 
-impl<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> Loan<'l, T, M, N, K> {
+impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
     fn link(&self) -> &'l Link<N> {
         self.channel.link()
     }
 
-    /// Publishes and offers. Nothing is in the way, and nothing can come in the way, for only the lender offers.
+    /// Publishes the value and offers it. Nothing is in the way, and nothing can come in the way, since only the lender offers.
     #[inline(always)]
-    fn offer(&mut self, arm: Option<Key>) -> Result<(), Refusal> {
+    fn offer(&mut self, terms: Terms, arm: Option<Key>) -> Result<(), Refusal> {
         self.link().ledger().assert_unused();
         // SAFETY: this is the lender, which has seen that the state is settled.
         unsafe { self.channel.publish(self.value.pointer) };
         let wake = if M::EXCLUSIVE { Wake::One } else { Wake::All };
-        // Before the step: if the borrower's waker panics, this unwinds with the offer up.
+        // This is set before the step, because that calls the borrower's waker. If the waker panics, the offer is up, and the drop
+        // that follows has to take it down.
         self.phase = Phase::Offered;
-        self.link().offer(K::TERMS, arm, wake)
+        self.link().offer(terms, arm, wake)
     }
 
+    /// A call of its own, so that [`Lending::poll`] has the code for the usual key only.
     #[cold]
     fn offer_unusual(&mut self, key: Key) -> Result<(), Refusal> {
-        self.offer(Some(key))
+        self.offer(Terms::Plain, Some(key))
     }
 
-    /// The loan was taken and has been returned, and the lender was told so: the usual end, by one comparison.
+    /// The loan was taken and has been returned, and the lender was told so: the usual end, found by one comparison.
     #[inline(always)]
     fn is_back(&self) -> bool {
         let is_back = self.link().look().is_back();
@@ -108,12 +86,12 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> Loan<'l, T, M, N, K> {
             }))
         };
         match self.phase {
-            Phase::Start | Phase::Behind if K::TERMS == Terms::OnRequest && state.requests() == 0 => {
+            Phase::Ready | Phase::Unoffered if self.terms == Terms::OnRequest && state.requests() == 0 => {
                 refused(Refusal::NotRequested)
             }
-            Phase::Start | Phase::Behind => Poll::Pending,
-            // What is left of such a loan is up to the drop.
-            Phase::Offered if K::TERMS == Terms::Open => Poll::Ready(Ok(())),
+            Phase::Ready | Phase::Unoffered => Poll::Pending,
+            // An open loan is over as soon as it is on offer: its caller then does something else, and ends it by a drop.
+            Phase::Offered if self.terms == Terms::Open => Poll::Ready(Ok(())),
             Phase::Offered if state.is_given_up() => refused(Refusal::NotRequested),
             Phase::Offered if state.is_settled() => Poll::Ready(Ok(())),
             Phase::Offered if state.borrowers_gone() && state.guards() == 0 => refused(Refusal::Disconnected),
@@ -125,94 +103,74 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> Loan<'l, T, M, N, K> {
         }
     }
 
-    /// For some steps that begin with a look at the state.
-    fn step(&mut self) -> Step<'_, 'l, T, M, N, K> {
-        let seen = self.link().look();
-        Step { loan: self, seen }
-    }
-}
-
-/// One step of a loan, or some, but for the usual ones: those [`Lending::poll`] makes by itself.
-struct Step<'s, 'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> {
-    loan: &'s mut Loan<'l, T, M, N, K>,
-    /// The state, as last seen.
-    seen: State,
-}
-
-impl<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> Step<'_, 'l, T, M, N, K> {
-    fn link(&self) -> &'l Link<N> {
-        self.loan.link()
-    }
-
-    fn see(&mut self) {
-        self.seen = self.link().look();
-    }
-
     /// Ends the loan if it has come to that.
-    fn end(&mut self) -> Poll<Result<(), Refusal>> {
-        let ending = self.loan.ending(self.seen);
-        if ending.is_pending() || (self.loan.phase, K::TERMS) == (Phase::Offered, Terms::Open) {
+    fn end(&mut self, state: State) -> Poll<Result<(), Refusal>> {
+        let ending = self.ending(state);
+        if ending.is_pending() || (self.phase, self.terms) == (Phase::Offered, Terms::Open) {
             return ending;
         }
-        if matches!(self.loan.phase, Phase::Behind | Phase::Offered) && self.seen.is_offered() {
-            // An offer that was forgotten; or this one, which nobody takes any more, for every borrower is gone.
+        if matches!(self.phase, Phase::Unoffered | Phase::Offered) && state.is_offered() {
+            // Either an offer that was forgotten, or this one, and every borrower is gone. Left up, it would be found by the next
+            // loan, which would have to wait behind it.
             self.link().withdraw();
         }
         if ending == Poll::Ready(Ok(())) {
             self.link().ledger().assert_unused();
         }
-        self.loan.phase = Phase::Told;
+        self.phase = Phase::Told;
         ending
     }
 
-    /// Offers, once nothing is in the way.
+    /// Offers, now that nothing is in the way.
     fn start(&mut self, arm: Option<Key>) -> Poll<Result<(), Refusal>> {
-        // An open offer is not waited for, but closed.
-        let arm = arm.filter(|_| K::TERMS != Terms::Open);
-        match self.loan.offer(arm) {
-            Ok(()) if K::TERMS != Terms::Open => return Poll::Pending,
+        // Nobody waits for the end of an open loan, so the lender must not be woken by a return either.
+        let arm = arm.filter(|_| self.terms != Terms::Open);
+        match self.offer(self.terms, arm) {
+            Ok(()) if self.terms != Terms::Open => return Poll::Pending,
             Ok(()) => {}
-            Err(why) => self.loan.phase = Phase::Refused(why),
+            Err(why) => self.phase = Phase::Refused(why),
         }
-        self.see();
-        self.end()
+        self.end(self.link().look())
     }
 
-    /// Offers once a forgotten loan is over: that is withdrawn, but its guards have to come back.
-    fn start_behind(&mut self, arm: Option<Key>) -> Poll<Result<(), Refusal>> {
-        self.see();
-        if self.seen.is_offered() {
+    /// Offers once nothing is in the way. A forgotten loan is withdrawn, but its guards have to come back.
+    fn start_when_settled(&mut self, arm: Option<Key>) -> Poll<Result<(), Refusal>> {
+        let mut state = self.link().look();
+        if state.is_offered() {
             self.link().withdraw();
-            self.see();
+            // A borrower may have taken it just before, so only another look tells whether guards are out.
+            state = self.link().look();
         }
-        if let Some(key) = arm.filter(|_| !self.seen.is_settled()) {
-            self.arm(key, |loan, state| state.is_settled() || loan.ending(state).is_ready());
+        if let Some(key) = arm.filter(|_| !state.is_settled()) {
+            state = self.arm(key, |loan, state| state.is_settled() || loan.ending(state).is_ready());
         }
-        if self.seen.is_settled() {
+        if state.is_settled() {
             self.start(arm)
         } else {
-            self.end()
+            self.end(state)
         }
     }
 
-    /// Says "the lender waits" unless it is `over`.
-    fn arm(&mut self, key: Key, over: impl Fn(&Loan<'l, T, M, N, K>, State) -> bool) {
-        let what = match (self.loan.phase, K::TERMS) {
-            (Phase::Behind, Terms::OnRequest) => Awaits::ReturnOrGivenUp,
+    /// Says "the lender waits" unless it is `over`. Returns the state after that.
+    fn arm(&mut self, key: Key, over: impl Fn(&Self, State) -> bool) -> State {
+        let what = match (self.phase, self.terms) {
+            // While it waits behind a forgotten loan it may also find that nobody asks any more.
+            (Phase::Unoffered, Terms::OnRequest) => Awaits::ReturnOrGivenUp,
             _ => Awaits::Return,
         };
-        self.seen = self.link().arm_lender(key, what, |state| !over(self.loan, state));
+        self.link().arm_lender(key, what, |state| !over(self, state))
     }
 
     /// Stops offering. How the loan ends is then known, or will be when the guards are back.
     fn withdraw(&mut self) {
-        match self.loan.phase {
-            Phase::Start | Phase::Behind => self.loan.phase = Phase::Refused(Refusal::Withdrawn),
+        match self.phase {
+            Phase::Ready | Phase::Unoffered => self.phase = Phase::Refused(Refusal::Withdrawn),
             Phase::Offered => {
-                self.seen = self.link().withdraw();
-                self.loan.phase = match self.loan.ending(self.seen) {
+                let before = self.link().withdraw();
+                self.phase = match self.ending(before) {
                     Poll::Ready(Err(why)) => Phase::Refused(why),
-                    _ if self.seen.is_offered() && self.seen.guards() == 0 => Phase::Refused(Refusal::Withdrawn),
+                    // It was up, and nobody had it: this took it down in time.
+                    _ if before.is_offered() && before.guards() == 0 => Phase::Refused(Refusal::Withdrawn),
                     _ => Phase::Taken,
                 };
             }
@@ -221,69 +179,68 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> Step<'_, 'l, T, M, N, K
     }
 }
 
-impl<T: ?Sized, M: Mutability, N: Notifier, K: Kind> Wait for Step<'_, '_, T, M, N, K> {
+impl<T: ?Sized, M: Mutability, N: Notifier> Loan<'_, T, M, N> {
+    /// The lender does not wait for this loan any more.
+    fn leave(&mut self, point: &mut WaitPoint<'_, N>) {
+        let armed = self.link().look().lender_key();
+        point.leave(self, armed);
+    }
+}
+
+impl<T: ?Sized, M: Mutability, N: Notifier> Wait for Loan<'_, T, M, N> {
     type Output = Result<(), Refusal>;
 
-    fn started(&self) -> bool {
-        // It may find that nobody asks for it.
-        self.loan.phase != Phase::Start || K::TERMS == Terms::OnRequest
-    }
-
-    fn look(&mut self) -> Poll<Self::Output> {
-        self.see();
-        self.end()
+    fn look(&mut self) -> (Poll<Self::Output>, Option<Key>) {
+        let state = self.link().look();
+        let armed = state.lender_key();
+        match self.end(state) {
+            Poll::Ready(outcome) => (Poll::Ready(outcome), armed.and_then(|_| self.disarm())),
+            Poll::Pending => (Poll::Pending, armed),
+        }
     }
 
     fn act(&mut self, arm: Option<Key>) -> Poll<Self::Output> {
-        match (self.loan.phase, arm) {
-            (Phase::Start, _) => return self.start(arm),
-            (Phase::Behind, _) => return self.start_behind(arm),
+        let state = match (self.phase, arm) {
+            (Phase::Ready, _) => return self.start(arm),
+            (Phase::Unoffered, _) => return self.start_when_settled(arm),
             (_, Some(key)) => self.arm(key, |loan, state| loan.ending(state).is_ready()),
-            (_, None) => self.see(),
-        }
-        self.end()
-    }
-
-    fn armed(&self) -> Option<Key> {
-        self.seen.lender_key()
+            (_, None) => self.link().look(),
+        };
+        self.end(state)
     }
 
     fn disarm(&mut self) -> Option<Key> {
         self.link().disarm_lender()
     }
-
-    fn unclaimed(&mut self) -> Option<Key> {
-        self.armed().and_then(|_| self.disarm())
-    }
 }
 
-/// How a dropped loan, or a blocking one, waits for its guards.
-pub(crate) trait Patience<N: Notifier> {
-    fn block<W: Wait>(place: &mut Place<'_, N>, wait: &mut W, deadline: Deadline) -> Option<W::Output>;
+/// How a dropped loan, or a blocking call, waits for the guards.
+pub(crate) trait Block<N: Notifier> {
+    fn block<W: Wait>(point: &mut WaitPoint<'_, N>, wait: &mut W, deadline: Deadline) -> Option<W::Output>;
 }
 
 /// With the means of the notifier.
-pub(crate) enum ByThread {}
+pub(crate) enum ByNotifier {}
 
-impl<N: BlockingNotifier> Patience<N> for ByThread {
-    fn block<W: Wait>(place: &mut Place<'_, N>, wait: &mut W, deadline: Deadline) -> Option<W::Output> {
-        place.block(wait, deadline)
+impl<N: BlockingNotifier> Block<N> for ByNotifier {
+    fn block<W: Wait>(point: &mut WaitPoint<'_, N>, wait: &mut W, deadline: Deadline) -> Option<W::Output> {
+        point.block(wait, deadline)
     }
 }
 
 /// With a waker that unparks the thread; without `std` by spinning.
 pub(crate) enum ByWaker {}
 
-impl<N: AsyncNotifier> Patience<N> for ByWaker {
+impl<N: AsyncNotifier> Block<N> for ByWaker {
     #[cfg(feature = "std")]
-    fn block<W: Wait>(place: &mut Place<'_, N>, wait: &mut W, deadline: Deadline) -> Option<W::Output> {
-        place.block_by_waker(wait, deadline)
+    fn block<W: Wait>(point: &mut WaitPoint<'_, N>, wait: &mut W, deadline: Deadline) -> Option<W::Output> {
+        point.block_by_waker(wait, deadline)
     }
 
     #[cfg(not(feature = "std"))]
-    fn block<W: Wait>(place: &mut Place<'_, N>, wait: &mut W, _: Deadline) -> Option<W::Output> {
+    fn block<W: Wait>(point: &mut WaitPoint<'_, N>, wait: &mut W, _: Deadline) -> Option<W::Output> {
         loop {
-            if let Poll::Ready(output) = place.spin(wait) {
+            if let Poll::Ready(output) = point.spin(wait) {
                 return Some(output);
             }
             relax();
@@ -292,27 +249,29 @@ impl<N: AsyncNotifier> Patience<N> for ByWaker {
 }
 
 /// A loan and the lender's waiting for its end. Its drop withdraws the loan, and if it is out waits until it is back.
-pub(crate) struct Lending<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind = Plain> {
-    loan: Loan<'l, T, M, N, K>,
+pub(crate) struct Lending<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> {
+    loan: Loan<'l, T, M, N>,
     seat: &'l mut N::Seat,
     waiter: N::Waiter,
     how: PhantomData<H>,
 }
 
-impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending<'l, T, M, N, H, K> {
+impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> Lending<'l, T, M, N, H> {
     #[inline(always)]
-    pub(crate) fn new(channel: Handle<'l, T, M, N>, seat: &'l mut N::Seat, value: NonNull<T>) -> Self {
+    pub(crate) fn new(channel: Handle<'l, T, M, N>, seat: &'l mut N::Seat, value: NonNull<T>, terms: Terms) -> Self {
         let state = channel.link().look();
-        let phase = if state.is_idle() {
-            Phase::Start
+        // The terms are a constant where this is inlined.
+        let phase = if state.is_idle() && terms == Terms::Plain {
+            Phase::Ready
         } else {
-            begin_behind(channel.link(), seat)
+            end_forgotten_wait(channel.link(), seat);
+            Phase::Unoffered
         };
         let loan = Loan {
             channel,
             value: Lent::new(value),
             phase,
-            kind: PhantomData,
+            terms,
         };
         Self {
             loan,
@@ -323,16 +282,16 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending
     }
 
     #[inline(always)]
-    fn project(self: Pin<&mut Self>) -> (&mut Loan<'l, T, M, N, K>, Place<'_, N>) {
+    fn project(self: Pin<&mut Self>) -> (&mut Loan<'l, T, M, N>, WaitPoint<'_, N>) {
         // SAFETY: of the fields only the waiter is pinned, and it is not moved.
         let this = unsafe { self.get_unchecked_mut() };
-        let place = Place {
+        let point = WaitPoint {
             notifier: this.loan.channel.link().lender(),
             seat: this.seat,
             // SAFETY: the waiter is pinned with the future.
             waiter: unsafe { Pin::new_unchecked(&mut this.waiter) },
         };
-        (&mut this.loan, place)
+        (&mut this.loan, point)
     }
 
     /// The outcome was told.
@@ -345,7 +304,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending
     #[inline(always)]
     pub(crate) fn set_value(self: Pin<&mut Self>, value: impl FnOnce() -> NonNull<T>) {
         let (loan, _) = self.project();
-        if matches!(loan.phase, Phase::Start | Phase::Behind) {
+        if matches!(loan.phase, Phase::Ready | Phase::Unoffered) {
             loan.value = Lent::new(value());
         }
     }
@@ -358,12 +317,12 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending
     {
         // The two polls that a usual loan needs, without a detour.
         match self.loan.phase {
-            Phase::Start if K::TERMS == Terms::Plain => {
-                let (loan, mut place) = self.as_mut().project();
-                let key = place.register(cx.waker());
-                // The usual one is a constant from here on.
+            Phase::Ready => {
+                let (loan, mut point) = self.as_mut().project();
+                let key = point.register(cx.waker());
+                // The usual key, and the terms, are constants from here on.
                 let offered = if key == Key::default() {
-                    loan.offer(Some(Key::default()))
+                    loan.offer(Terms::Plain, Some(Key::default()))
                 } else {
                     loan.offer_unusual(key)
                 };
@@ -373,9 +332,9 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending
                 }
             }
             Phase::Offered if self.loan.is_back() => {
-                let (loan, mut place) = self.project();
+                let (loan, mut point) = self.project();
                 loan.phase = Phase::Told;
-                place.deregister(None);
+                point.deregister(None);
                 Poll::Ready(Ok(()))
             }
             _ => self.poll_unusual(cx.waker(), name),
@@ -384,10 +343,10 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending
 
     #[cold]
     fn refused(self: Pin<&mut Self>, why: Refusal, key: Key) -> Poll<Result<(), Refusal>> {
-        let (loan, mut place) = self.project();
+        let (loan, mut point) = self.project();
         loan.phase = Phase::Refused(why);
-        let refused = loan.step().end();
-        place.deregister(Some(key));
+        let refused = loan.end(loan.link().look());
+        point.deregister(Some(key));
         refused
     }
 
@@ -396,53 +355,51 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending
     where
         N: AsyncNotifier,
     {
-        let (loan, mut place) = self.project();
+        let (loan, mut point) = self.project();
         if loan.phase == Phase::Told {
             polled_after_completion(name);
         }
-        place.poll(&mut loan.step(), waker)
+        point.poll(loan, waker)
     }
 
     pub(crate) fn block(self: Pin<&mut Self>, deadline: Deadline) -> Option<Result<(), Refusal>> {
-        let (loan, mut place) = self.project();
-        H::block(&mut place, &mut loan.step(), deadline)
+        let (loan, mut point) = self.project();
+        H::block(&mut point, loan, deadline)
     }
 
     pub(crate) fn withdraw(self: Pin<&mut Self>) {
-        self.project().0.step().withdraw();
+        self.project().0.withdraw();
     }
 
     /// Takes the loan back at any price.
     #[cold]
     fn give_up(self: Pin<&mut Self>) {
-        /// The last resort if a waker or a notifier panics: not even then is the value given up while it is out, nor the
-        /// waiter while it is registered.
-        struct Insist<'p, 's, 'i, 'l, T: ?Sized, M: Mutability, N: Notifier, K: Kind> {
-            place: &'i mut Place<'p, N>,
-            step: &'i mut Step<'s, 'l, T, M, N, K>,
+        /// The last resort if a waker or a notifier panics. Even then the value is not given up while it is out, nor the waiter
+        /// while it is registered.
+        struct Insist<'i, 'p, 'l, T: ?Sized, M: Mutability, N: Notifier> {
+            loan: &'i mut Loan<'l, T, M, N>,
+            point: &'i mut WaitPoint<'p, N>,
         }
-        impl<T: ?Sized, M: Mutability, N: Notifier, K: Kind> Drop for Insist<'_, '_, '_, '_, T, M, N, K> {
+        impl<T: ?Sized, M: Mutability, N: Notifier> Drop for Insist<'_, '_, '_, T, M, N> {
             fn drop(&mut self) {
-                while self.step.link().look().guards() > 0 {
+                while self.loan.link().look().guards() > 0 {
                     relax();
                 }
-                self.step.see();
-                self.place.leave(self.step);
+                self.loan.leave(self.point);
             }
         }
 
-        let (loan, mut place) = self.project();
-        let mut step = loan.step();
-        step.withdraw();
-        if step.loan.phase == Phase::Taken {
+        let (loan, mut point) = self.project();
+        loan.withdraw();
+        if loan.phase == Phase::Taken {
             let insist = Insist {
-                place: &mut place,
-                step: &mut step,
+                loan,
+                point: &mut point,
             };
-            H::block(insist.place, insist.step, Deadline::NEVER);
+            H::block(insist.point, insist.loan, Deadline::NEVER);
             core::mem::forget(insist);
         } else {
-            place.leave(&mut step);
+            loan.leave(&mut point);
         }
     }
 
@@ -466,23 +423,13 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Lending
     /// After a [`hand_over`](Self::hand_over).
     #[cfg(feature = "alloc")]
     pub(crate) fn stop_waiting(self: Pin<&mut Self>) {
-        let (loan, mut place) = self.project();
-        place.leave(&mut loan.step());
-    }
-}
-
-/// A loan begins after another one whose future was forgotten: that may be still on offer or out.
-#[cold]
-fn begin_behind<N: Notifier>(link: &Link<N>, seat: &mut N::Seat) -> Phase {
-    end_forgotten_wait(link, seat);
-    if link.look().is_settled() {
-        Phase::Start
-    } else {
-        Phase::Behind
+        let (loan, mut point) = self.project();
+        loan.leave(&mut point);
     }
 }
 
 /// A future of the lender that was forgotten may have left it registered.
+#[cold]
 pub(crate) fn end_forgotten_wait<N: Notifier>(link: &Link<N>, seat: &mut N::Seat) {
     if link.look().lender_key().is_some() {
         let unclaimed = link.disarm_lender();
@@ -491,7 +438,7 @@ pub(crate) fn end_forgotten_wait<N: Notifier>(link: &Link<N>, seat: &mut N::Seat
     }
 }
 
-impl<T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Drop for Lending<'_, T, M, N, H, K> {
+impl<T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> Drop for Lending<'_, T, M, N, H> {
     #[inline]
     fn drop(&mut self) {
         if self.loan.phase != Phase::Told {
@@ -501,7 +448,7 @@ impl<T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> Drop for Le
     }
 }
 
-impl<T: ?Sized, M: Mutability, N: Notifier, H: Patience<N>, K: Kind> fmt::Debug for Lending<'_, T, M, N, H, K> {
+impl<T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> fmt::Debug for Lending<'_, T, M, N, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loan")
             .field("phase", &self.loan.phase)

@@ -13,60 +13,54 @@ use core::time::Duration;
 #[cfg(feature = "std")]
 use std::time::Instant;
 
-/// Something to wait for: one call of a half.
+/// What one call of a half waits for.
 ///
-/// "Armed" is that the state says "I am waiting": a registration at the notifier that may be claimed at any time.
+/// The state is *armed* while it says "I am waiting" for this half. The other half may then claim the registration at the
+/// notifier at any time, and wake it.
 pub(crate) trait Wait {
     type Output;
 
-    /// Whether the state knows which registration was not notified. Of the borrowers at a notifier of many waiters it
-    /// does not: there only the notifier knows.
+    /// Whether the state says which registration has not been claimed. For the borrowers at a notifier of many waiters only the
+    /// notifier knows.
     const KEYED: bool = true;
 
-    /// Whether it may be armed, or has otherwise something to look at.
-    fn started(&self) -> bool;
+    /// Goes as far as possible without waiting. The key is that of the registration that nobody has claimed: taken back if this
+    /// is the end, and still armed otherwise.
+    fn look(&mut self) -> (Poll<Self::Output>, Option<Key>);
 
-    /// Goes as far as can be without waiting or starting.
-    fn look(&mut self) -> Poll<Self::Output>;
-
-    /// Starts if need be, goes as far as can be, and if that is not the end says in the same step, given the key
-    /// of a registration, "I am waiting". It is not armed before.
+    /// Starts if it has not started yet, and goes as far as possible. If that is not the end and there is a key, it arms the
+    /// state in the same step. Only called while not armed.
     fn act(&mut self, arm: Option<Key>) -> Poll<Self::Output>;
 
-    /// The end was reached, but its output is lost to a panic.
-    fn undo(&mut self) {}
+    /// Takes "I am waiting" back. Returns the registration unless it was claimed.
+    fn disarm(&mut self) -> Option<Key>;
 
-    /// The registration that the last look or act left armed. Always none unless `KEYED`.
-    fn armed(&self) -> Option<Key>;
-
-    /// It was started, and its registration is not there any more, though a look has found nothing: it was notified, or
-    /// may have been. Looks again if that makes a difference.
+    /// A look found nothing, and the registration is gone: it was notified, or may have been.
     fn woken_in_vain(&mut self) -> Poll<Self::Output> {
         Poll::Pending
     }
 
-    /// Takes "I am waiting" back; the registration if nobody had claimed it.
-    fn disarm(&mut self) -> Option<Key>;
-
-    /// After the end: the registration, if it was over before anybody claimed it.
-    fn unclaimed(&mut self) -> Option<Key>;
+    /// The end was reached, but a panic keeps the output from the caller.
+    fn undo(&mut self, output: &Self::Output) {
+        let _ = output;
+    }
 }
 
 /// Where a call waits: a notifier, the half's seat there, and the call's own waiter.
-pub(crate) struct Place<'p, N: Notifier> {
+pub(crate) struct WaitPoint<'p, N: Notifier> {
     pub(crate) notifier: &'p N,
     pub(crate) seat: &'p mut N::Seat,
     pub(crate) waiter: Pin<&'p mut N::Waiter>,
 }
 
-impl<N: Notifier> Place<'_, N> {
+impl<N: Notifier> WaitPoint<'_, N> {
     #[inline(always)]
     pub(crate) fn register(&mut self, waker: &Waker) -> Key
     where
         N: AsyncNotifier,
     {
-        // SAFETY: `Link` keeps the promises about notifications, and `Wait` those about registrations: it is
-        // called when not armed. The waiter is pinned, and whoever owns it deregisters before it drops it.
+        // SAFETY: `Link` keeps the promises about notifications. Those about registrations are kept here: this is called while
+        // not armed. The waiter is pinned, and its owner deregisters before it drops it.
         unsafe { self.notifier.register(self.seat, self.waiter.as_mut(), waker) }
     }
 
@@ -102,37 +96,35 @@ impl<N: Notifier> Place<'_, N> {
         unsafe { self.notifier.deregister(self.seat, unclaimed) };
     }
 
-    /// The last thing at the end of each wait.
-    fn finish<W: Wait>(&mut self, wait: &mut W, output: W::Output, unclaimed: Option<Key>) -> Poll<W::Output> {
+    /// The last step of each wait.
+    #[inline(always)]
+    pub(crate) fn finish<W: Wait>(&mut self, wait: &mut W, output: W::Output, unclaimed: Option<Key>) -> W::Output {
         /// If a waker panics in its drop, nobody gets the output.
-        struct Undo<'w, W: Wait>(&'w mut W);
+        struct Undo<'w, W: Wait>(&'w mut W, &'w W::Output);
         impl<W: Wait> Drop for Undo<'_, W> {
             fn drop(&mut self) {
-                self.0.undo();
+                self.0.undo(self.1);
             }
         }
-        let undo = Undo(wait);
+        let undo = Undo(wait, &output);
         self.deregister(unclaimed);
         core::mem::forget(undo);
-        Poll::Ready(output)
+        output
     }
 
-    /// Looks, and is done with waiting if that is the end.
-    pub(crate) fn look<W: Wait>(&mut self, wait: &mut W) -> Poll<W::Output> {
+    /// Looks. If that is not the end, there may be a registration that is still armed.
+    pub(crate) fn look<W: Wait>(&mut self, wait: &mut W) -> Result<W::Output, Option<Key>> {
         match wait.look() {
-            Poll::Ready(output) => {
-                let unclaimed = wait.unclaimed();
-                self.finish(wait, output, unclaimed)
-            }
-            Poll::Pending => Poll::Pending,
+            (Poll::Ready(output), unclaimed) => Ok(self.finish(wait, output, unclaimed)),
+            (Poll::Pending, armed) => Err(armed),
         }
     }
 
-    /// Acts, and is done with waiting if that is the end.
+    /// Acts, and ends the wait if that is the end.
     pub(crate) fn act<W: Wait>(&mut self, wait: &mut W, arm: Option<Key>) -> Poll<W::Output> {
         match wait.act(arm) {
             // It was not armed.
-            Poll::Ready(output) => self.finish(wait, output, arm.filter(|_| W::KEYED)),
+            Poll::Ready(output) => Poll::Ready(self.finish(wait, output, arm.filter(|_| W::KEYED))),
             Poll::Pending => Poll::Pending,
         }
     }
@@ -144,34 +136,32 @@ impl<N: Notifier> Place<'_, N> {
     {
         self.try_wait(
             wait,
-            |place, key| place.is_registered(key, waker),
-            |place| place.register(waker),
+            |point, key| point.is_registered(key, waker),
+            |point| point.register(waker),
         )
     }
 
-    /// Looks, then registers and acts, unless it is registered already. If it was started, it has registered before.
+    /// Looks, then registers and acts, unless the registration is still there.
     fn try_wait<W: Wait>(
         &mut self,
         wait: &mut W,
         is_registered: impl Fn(&mut Self, Key) -> bool,
         register: impl Fn(&mut Self) -> Key,
     ) -> Poll<W::Output> {
-        // The first time it has to be told anyway.
-        if wait.started() {
-            if let Poll::Ready(output) = self.look(wait) {
-                return Poll::Ready(output);
-            }
-            let key = if W::KEYED { wait.armed() } else { Some(Key::default()) };
-            if key.is_some_and(|key| is_registered(self, key)) {
-                return Poll::Pending;
-            }
-            if let Poll::Ready(output) = wait.woken_in_vain() {
-                let unclaimed = wait.unclaimed();
-                return self.finish(wait, output, unclaimed);
-            }
-            if !W::KEYED || wait.armed().is_some() {
-                self.leave(wait);
-            }
+        let armed = match self.look(wait) {
+            Ok(output) => return Poll::Ready(output),
+            Err(armed) => armed,
+        };
+        let key = if W::KEYED { armed } else { Some(Key::default()) };
+        if key.is_some_and(|key| is_registered(self, key)) {
+            return Poll::Pending;
+        }
+        if let Poll::Ready(output) = wait.woken_in_vain() {
+            return Poll::Ready(self.finish(wait, output, None));
+        }
+        // The registration is of another waker. It has to go before a new one is made.
+        if key.is_some() {
+            self.leave(wait, armed);
         }
         let key = register(self);
         self.act(wait, Some(key))
@@ -201,8 +191,8 @@ impl<N: Notifier> Place<'_, N> {
         self.block_with(
             wait,
             deadline,
-            |place, key| with_thread_waker(|waker| place.is_registered(key, waker)),
-            |place| with_thread_waker(|waker| place.register(waker)),
+            |point, key| with_thread_waker(|waker| point.is_registered(key, waker)),
+            |point| with_thread_waker(|waker| point.register(waker)),
             park_thread,
         )
     }
@@ -218,52 +208,52 @@ impl<N: Notifier> Place<'_, N> {
         if let Poll::Ready(output) = self.spin(wait) {
             return Some(output);
         }
-        let mut token = Token::default();
+        let mut token = UnparkToken::default();
         let key = register(self);
         let mut outcome = self.act(wait, Some(key));
         loop {
             if let Poll::Ready(output) = outcome {
                 return Some(output);
             }
-            // Right before it parks: foreign code, as the other half's waker, may have used up the unpark.
-            if let Poll::Ready(output) = self.look(wait) {
-                return Some(output);
-            }
+            // Right before it parks: foreign code that ran since it registered, such as the other half's waker, may have used up
+            // the unpark.
+            let armed = match self.look(wait) {
+                Ok(output) => return Some(output),
+                Err(armed) => armed,
+            };
             if deadline.has_passed() {
-                self.leave(wait);
+                self.leave(wait, armed);
                 return None;
             }
-            token.used = true;
+            token.is_used = true;
             park(deadline);
             outcome = self.try_wait(wait, &is_registered, &register);
         }
     }
 
-    /// Starts without a registration, and looks for a short while: running threads hand over faster than
-    /// they park.
+    /// Starts without a registration, and looks for a short while: running threads hand over faster than they park.
     pub(crate) fn spin<W: Wait>(&mut self, wait: &mut W) -> Poll<W::Output> {
-        if let Poll::Ready(output) = self.look(wait) {
-            return Poll::Ready(output);
-        }
-        if wait.armed().is_some() {
-            self.leave(wait);
+        match self.look(wait) {
+            Ok(output) => return Poll::Ready(output),
+            Err(armed @ Some(_)) => self.leave(wait, armed),
+            Err(None) => {}
         }
         if let Poll::Ready(output) = self.act(wait, None) {
             return Poll::Ready(output);
         }
         for round in 0..SPIN_ROUNDS {
             pause(round);
-            if let Poll::Ready(output) = self.look(wait) {
+            if let Ok(output) = self.look(wait) {
                 return Poll::Ready(output);
             }
         }
         Poll::Pending
     }
 
-    /// Does not wait any more, though it is not at the end.
+    /// Does not wait any more, though it is not at the end. `armed` is what a look has found.
     #[cold]
-    pub(crate) fn leave<W: Wait>(&mut self, wait: &mut W) {
-        let unclaimed = wait.armed().and_then(|_| wait.disarm());
+    pub(crate) fn leave<W: Wait>(&mut self, wait: &mut W, armed: Option<Key>) {
+        let unclaimed = armed.and_then(|_| wait.disarm());
         self.deregister(unclaimed);
     }
 }
@@ -274,15 +264,15 @@ impl<N: Notifier> Place<'_, N> {
 /// in the same way, as the one in the docs of [`Wake`](alloc::task::Wake) does, a sibling's waker has only the one token of the
 /// thread to leave its message in. So whoever parked leaves the token set: at worst the next park returns for nothing.
 #[derive(Default)]
-struct Token {
-    used: bool,
+struct UnparkToken {
+    is_used: bool,
 }
 
-impl Drop for Token {
+impl Drop for UnparkToken {
     fn drop(&mut self) {
         // Not in a model: nobody else parks there, and each park that returns for nothing is one more round to explore.
         #[cfg(all(feature = "std", not(all(loom, feature = "loom"))))]
-        if self.used {
+        if self.is_used {
             crate::sync::current().unpark();
         }
     }
@@ -370,4 +360,11 @@ impl Deadline {
     pub fn remaining(self) -> Option<Duration> {
         self.at.map(|at| at.saturating_duration_since(Instant::now()))
     }
+}
+
+/// The end of a future that is polled after it had ended.
+#[cold]
+#[track_caller]
+pub(crate) fn polled_after_completion(name: &str) -> ! {
+    panic!("`{name}` polled after completion");
 }

@@ -3,13 +3,13 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use super::polled_after_completion;
-use crate::borrower::{Desk, guard};
-use crate::channel::Handle;
 use crate::error::BorrowError;
 use crate::guard::Guard;
+use crate::handle::Handle;
 use crate::mutability::Mutability;
 use crate::notifier::{AsyncNotifier, WakerSlot};
+use crate::request::{Requester, guard};
+use crate::wait::polled_after_completion;
 
 /// The future of [`Borrower::borrow`](crate::Borrower::borrow).
 ///
@@ -48,16 +48,16 @@ use crate::notifier::{AsyncNotifier, WakerSlot};
 pub struct Borrow<'b, T: ?Sized, M: Mutability, N: AsyncNotifier = WakerSlot> {
     channel: Handle<'b, T, M, N>,
     /// None once it has completed.
-    desk: Option<&'b mut Desk<N>>,
+    requester: Option<&'b mut Requester<N>>,
     waiter: N::Waiter,
 }
 
 impl<'b, T: ?Sized, M: Mutability, N: AsyncNotifier> Borrow<'b, T, M, N> {
     #[inline]
-    pub(crate) fn new(channel: Handle<'b, T, M, N>, desk: &'b mut Desk<N>) -> Self {
+    pub(crate) fn new(channel: Handle<'b, T, M, N>, requester: &'b mut Requester<N>) -> Self {
         Self {
             channel,
-            desk: Some(desk),
+            requester: Some(requester),
             waiter: N::Waiter::default(),
         }
     }
@@ -70,14 +70,14 @@ impl<'b, T: ?Sized, M: Mutability, N: AsyncNotifier> Future for Borrow<'b, T, M,
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // SAFETY: of the fields only the waiter is pinned, and it is not moved.
         let this = unsafe { self.get_unchecked_mut() };
-        let Some(desk) = this.desk.as_deref_mut() else {
+        let Some(requester) = this.requester.as_deref_mut() else {
             polled_after_completion("Borrow");
         };
         // SAFETY: the waiter is pinned with the future.
         let waiter = unsafe { Pin::new_unchecked(&mut this.waiter) };
-        let taken = desk.poll(this.channel, waiter, cx.waker());
+        let taken = requester.poll(this.channel, waiter, cx.waker());
         taken.map(|taken| {
-            this.desk = None;
+            this.requester = None;
             // SAFETY: it was taken just now.
             taken.map(|()| unsafe { guard(this.channel) })
         })
@@ -87,15 +87,15 @@ impl<'b, T: ?Sized, M: Mutability, N: AsyncNotifier> Future for Borrow<'b, T, M,
 #[cfg(feature = "futures-core")]
 impl<T: ?Sized, M: Mutability, N: AsyncNotifier> futures_core::FusedFuture for Borrow<'_, T, M, N> {
     fn is_terminated(&self) -> bool {
-        self.desk.is_none()
+        self.requester.is_none()
     }
 }
 
 impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Drop for Borrow<'_, T, M, N> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(desk) = &mut self.desk {
-            desk.cancel(self.channel);
+        if let Some(requester) = &mut self.requester {
+            requester.cancel(self.channel);
         }
     }
 }
@@ -103,7 +103,7 @@ impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Drop for Borrow<'_, T, M, N> {
 impl<T: ?Sized, M: Mutability, N: AsyncNotifier> fmt::Debug for Borrow<'_, T, M, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Borrow")
-            .field("done", &self.desk.is_none())
+            .field("done", &self.requester.is_none())
             .field("state", self.channel.link())
             .finish_non_exhaustive()
     }

@@ -5,7 +5,7 @@ use core::task::{Context, Poll};
 
 use super::lend_future;
 use crate::error::LendError;
-use crate::loan::{ByWaker, Lending, Plain};
+use crate::loan::{ByWaker, Lending};
 use crate::mutability::Mutability;
 use crate::notifier::{AsyncNotifier, WakerSlot};
 
@@ -47,7 +47,7 @@ impl<'l, T: ?Sized, M: Mutability, N: AsyncNotifier> Lend<'l, T, M, N> {
     }
 }
 
-lend_future!(Lend, Plain, "LendError", ?Sized);
+lend_future!(Lend, "LendError", ?Sized);
 
 impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Future for Lend<'_, T, M, N> {
     type Output = Result<(), LendError>;

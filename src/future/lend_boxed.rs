@@ -7,7 +7,7 @@ use core::task::{Context, Poll};
 
 use super::lend_future;
 use crate::error::LendError;
-use crate::loan::{ByWaker, Lending, Plain};
+use crate::loan::{ByWaker, Lending};
 use crate::mutability::Mutability;
 use crate::notifier::{AsyncNotifier, WakerSlot};
 
@@ -69,7 +69,7 @@ impl<'l, T: ?Sized, M: Mutability, N: AsyncNotifier> LendBoxed<'l, T, M, N> {
     }
 }
 
-lend_future!(LendBoxed, Plain, "LendError", ?Sized);
+lend_future!(LendBoxed, "LendError", ?Sized);
 
 impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Future for LendBoxed<'_, T, M, N> {
     type Output = Result<Box<T>, LendError<Box<T>>>;

@@ -8,7 +8,7 @@ use core::task::{Context, Poll};
 
 use super::lend_future;
 use crate::error::LendError;
-use crate::loan::{ByWaker, Lending, Plain};
+use crate::loan::{ByWaker, Lending};
 use crate::mutability::Mutability;
 use crate::notifier::{AsyncNotifier, WakerSlot};
 
@@ -79,7 +79,7 @@ impl<'l, T, M: Mutability, N: AsyncNotifier> LendOwned<'l, T, M, N> {
     }
 }
 
-lend_future!(LendOwned, Plain, "LendError");
+lend_future!(LendOwned, "LendError");
 
 impl<T, M: Mutability, N: AsyncNotifier> Future for LendOwned<'_, T, M, N> {
     type Output = Result<T, LendError<T>>;

@@ -6,7 +6,7 @@ use core::task::{Context, Poll};
 
 use super::lend_future;
 use crate::error::LendError;
-use crate::loan::{ByWaker, Lending, Plain};
+use crate::loan::{ByWaker, Lending};
 use crate::mutability::{Lent, Mutability};
 use crate::notifier::{AsyncNotifier, WakerSlot};
 
@@ -53,7 +53,7 @@ impl<'l, T: ?Sized, M: Mutability, N: AsyncNotifier> LendStatic<'l, T, M, N> {
     }
 }
 
-lend_future!(LendStatic, Plain, "LendError", ?Sized);
+lend_future!(LendStatic, "LendError", ?Sized);
 
 impl<T: ?Sized + 'static, M: Mutability, N: AsyncNotifier> Future for LendStatic<'_, T, M, N> {
     type Output = Result<M::Ref<'static, T>, LendError<M::Ref<'static, T>>>;

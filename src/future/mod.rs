@@ -21,16 +21,9 @@ pub use self::lend_static::LendStatic;
 pub use self::requested::Requested;
 pub use self::try_lend::TryLend;
 
-/// The end of a future that is polled after it had ended.
-#[cold]
-#[track_caller]
-pub(crate) fn polled_after_completion(name: &str) -> ! {
-    panic!("`{name}` polled after completion");
-}
-
 /// What the futures that lend have in common, around their field `lending`.
 macro_rules! lend_future {
-    ($name:ident, $kind:ty, $error:literal $(, $sized:tt Sized)?) => {
+    ($name:ident, $error:literal $(, $sized:tt Sized)?) => {
         impl<'l, T: $($sized Sized)?, M: Mutability, N: AsyncNotifier> $name<'l, T, M, N> {
             /// Stops offering, without blocking; then await the same future.
             ///
@@ -52,7 +45,7 @@ macro_rules! lend_future {
                 self.lending().withdraw();
             }
 
-            fn lending(self: Pin<&mut Self>) -> Pin<&mut Lending<'l, T, M, N, ByWaker, $kind>> {
+            fn lending(self: Pin<&mut Self>) -> Pin<&mut Lending<'l, T, M, N, ByWaker>> {
                 // SAFETY: the field is pinned with the future.
                 unsafe { self.map_unchecked_mut(|this| &mut this.lending) }
             }

@@ -3,14 +3,13 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use super::polled_after_completion;
-use crate::channel::Handle;
 use crate::error::LendError;
+use crate::handle::Handle;
 use crate::loan::end_forgotten_wait;
 use crate::mutability::Mutability;
 use crate::notifier::{AsyncNotifier, Key, Notifier, WakerSlot};
 use crate::state::{Awaits, Link, State};
-use crate::wait::{Place, Wait};
+use crate::wait::{Wait, WaitPoint, polled_after_completion};
 
 /// The future of [`Lender::requested`](crate::Lender::requested).
 ///
@@ -40,10 +39,9 @@ pub struct Requested<'l, T: ?Sized, M: Mutability, N: AsyncNotifier = WakerSlot>
     done: bool,
 }
 
-/// Waiting for a request.
+/// One wait for a request.
 struct Watch<'l, N> {
     link: &'l Link<N>,
-    seen: State,
 }
 
 impl<N: Notifier> Watch<'_, N> {
@@ -61,33 +59,25 @@ impl<N: Notifier> Watch<'_, N> {
 impl<N: Notifier> Wait for Watch<'_, N> {
     type Output = Result<(), LendError>;
 
-    fn started(&self) -> bool {
-        // A request that is there already costs only a look.
-        true
-    }
-
-    fn look(&mut self) -> Poll<Self::Output> {
-        self.seen = self.link.look();
-        Self::ending(self.seen)
+    fn look(&mut self) -> (Poll<Self::Output>, Option<Key>) {
+        let state = self.link.look();
+        let armed = state.lender_key();
+        match Self::ending(state) {
+            Poll::Ready(outcome) => (Poll::Ready(outcome), armed.and_then(|_| self.disarm())),
+            Poll::Pending => (Poll::Pending, armed),
+        }
     }
 
     fn act(&mut self, arm: Option<Key>) -> Poll<Self::Output> {
-        let Some(key) = arm else { return self.look() };
         let pending = |state| Self::ending(state).is_pending();
-        self.seen = self.link.arm_lender(key, Awaits::Request, pending);
-        Self::ending(self.seen)
-    }
-
-    fn armed(&self) -> Option<Key> {
-        self.seen.lender_key()
+        Self::ending(match arm {
+            Some(key) => self.link.arm_lender(key, Awaits::Request, pending),
+            None => self.link.look(),
+        })
     }
 
     fn disarm(&mut self) -> Option<Key> {
         self.link.disarm_lender()
-    }
-
-    fn unclaimed(&mut self) -> Option<Key> {
-        self.armed().and_then(|_| self.disarm())
     }
 }
 
@@ -102,21 +92,18 @@ impl<'l, T: ?Sized, M: Mutability, N: AsyncNotifier> Requested<'l, T, M, N> {
         }
     }
 
-    fn project(self: Pin<&mut Self>) -> (Watch<'l, N>, Place<'_, N>, &mut bool) {
+    fn project(self: Pin<&mut Self>) -> (Watch<'l, N>, WaitPoint<'_, N>, &mut bool) {
         // SAFETY: of the fields only the waiter is pinned, and it is not moved.
         let this = unsafe { self.get_unchecked_mut() };
         let link = this.channel.link();
-        let watch = Watch {
-            link,
-            seen: link.look(),
-        };
-        let place = Place {
+        let watch = Watch { link };
+        let point = WaitPoint {
             notifier: link.lender(),
             seat: this.seat,
             // SAFETY: the waiter is pinned with the future.
             waiter: unsafe { Pin::new_unchecked(&mut this.waiter) },
         };
-        (watch, place, &mut this.done)
+        (watch, point, &mut this.done)
     }
 }
 
@@ -124,11 +111,11 @@ impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Future for Requested<'_, T, M, 
     type Output = Result<(), LendError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (mut watch, mut place, done) = self.project();
+        let (mut watch, mut point, done) = self.project();
         if *done {
             polled_after_completion("Requested");
         }
-        let outcome = place.poll(&mut watch, cx.waker());
+        let outcome = point.poll(&mut watch, cx.waker());
         *done = outcome.is_ready();
         outcome
     }
@@ -144,9 +131,10 @@ impl<T: ?Sized, M: Mutability, N: AsyncNotifier> futures_core::FusedFuture for R
 impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Drop for Requested<'_, T, M, N> {
     fn drop(&mut self) {
         // SAFETY: a value that is dropped does not move any more.
-        let (mut watch, mut place, done) = unsafe { Pin::new_unchecked(self) }.project();
+        let (mut watch, mut point, done) = unsafe { Pin::new_unchecked(self) }.project();
         if !*done {
-            place.leave(&mut watch);
+            let armed = watch.link.look().lender_key();
+            point.leave(&mut watch, armed);
         }
     }
 }

@@ -5,7 +5,7 @@ use core::task::{Context, Poll};
 
 use super::lend_future;
 use crate::error::TryLendError;
-use crate::loan::{ByWaker, Lending, OnRequest};
+use crate::loan::{ByWaker, Lending};
 use crate::mutability::Mutability;
 use crate::notifier::{AsyncNotifier, WakerSlot};
 
@@ -41,16 +41,16 @@ use crate::notifier::{AsyncNotifier, WakerSlot};
 /// ```
 #[must_use = "futures do nothing unless they are polled"]
 pub struct TryLend<'l, T: ?Sized, M: Mutability, N: AsyncNotifier = WakerSlot> {
-    lending: Lending<'l, T, M, N, ByWaker, OnRequest>,
+    lending: Lending<'l, T, M, N, ByWaker>,
 }
 
 impl<'l, T: ?Sized, M: Mutability, N: AsyncNotifier> TryLend<'l, T, M, N> {
-    pub(crate) fn new(lending: Lending<'l, T, M, N, ByWaker, OnRequest>) -> Self {
+    pub(crate) fn new(lending: Lending<'l, T, M, N, ByWaker>) -> Self {
         Self { lending }
     }
 }
 
-lend_future!(TryLend, OnRequest, "NotRequested", ?Sized);
+lend_future!(TryLend, "NotRequested", ?Sized);
 
 impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Future for TryLend<'_, T, M, N> {
     type Output = Result<(), TryLendError>;
