@@ -56,7 +56,7 @@ fn serve_waiting(lender: &mut Lender, world: &mut World, deadline: Instant) -> u
 
 /// Keeps the world on offer for the rest of the budget, while this thread does something else (here, it sleeps).
 fn stay_open(lender: &mut Lender, world: &mut World, deadline: Instant) {
-    lender.lend_while(world, || {
+    lender.serve_while(world, |_| {
         thread::sleep(deadline.saturating_duration_since(Instant::now()))
     });
 }

@@ -58,7 +58,7 @@ fn lend_to_readers(text: &str) {
         report = Report::default();
 
         // Each reader waits at the barrier while it holds a guard, so this continues once all of them hold one.
-        text_lender.lend_while(text, || block_on(together.wait()));
+        text_lender.serve_while(text, |_| block_on(together.wait()));
         loans += 1;
         for _ in 0..READERS {
             report_lender.lend_blocking(&mut report).expect("the readers are there");

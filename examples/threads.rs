@@ -39,7 +39,7 @@ fn main() {
     // Shared loans: all readers have the table at the same time, for as long as the closure runs.
     let mut channel = RefChannel::<Table, WakerQueue>::new();
     let (mut lender, borrower) = channel.split();
-    let sums: Vec<u64> = lender.lend_while(&table, || {
+    let sums: Vec<u64> = lender.serve_while(&table, |_| {
         thread::scope(|scope| {
             let readers: Vec<_> = (0..4)
                 .map(|reader| {

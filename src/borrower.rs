@@ -5,7 +5,7 @@ use core::fmt;
 #[cfg(feature = "std")]
 use crate::error::BorrowTimeoutError;
 use crate::error::{BorrowError, TryBorrowError};
-use crate::future::Borrow;
+use crate::future::{Borrow, With};
 use crate::guard::Guard;
 use crate::handle::Handle;
 use crate::mutability::{Exclusive, Mutability, Shared};
@@ -38,7 +38,7 @@ pub type RefBorrower<'a, T, N = WakerSlot> = Borrower<'a, T, Shared, N>;
 /// }
 /// # let mut channel = ref_channel::RefMutChannel::<u32>::new();
 /// # let (mut lender, mut borrower) = channel.split();
-/// # let both = async { futures::join!(lender.lend_owned(1), add_one(&mut borrower)) };
+/// # let both = async { futures::join!(lender.lend_pinned(1), add_one(&mut borrower)) };
 /// # assert_eq!(pollster::block_on(both).0, Ok(2));
 /// ```
 pub type RefMutBorrower<'a, T, N = WakerSlot> = Borrower<'a, T, Exclusive, N>;
@@ -94,7 +94,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
     /// # pollster::block_on(async {
     /// let mut channel = RefMutChannel::<u32>::new();
     /// let (mut lender, mut borrower) = channel.split();
-    /// let (value, ()) = futures::join!(lender.lend_owned(1), async {
+    /// let (value, ()) = futures::join!(lender.lend_pinned(1), async {
     ///     *borrower.borrow().await.unwrap() += 1;
     /// });
     /// assert_eq!(value, Ok(2));
@@ -120,7 +120,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
     /// let mut channel = RefChannel::<str>::new();
     /// let (mut lender, mut borrower) = channel.split();
     /// assert_eq!(borrower.try_borrow().unwrap_err(), TryBorrowError::NotLent);
-    /// lender.lend_while("hello", || {
+    /// lender.serve_while("hello", |_| {
     ///     assert_eq!(&*borrower.try_borrow().unwrap(), "hello");
     /// });
     /// drop(lender);
@@ -242,6 +242,128 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
         self.channel.0.link().look().lender_gone()
+    }
+}
+
+impl<T: ?Sized, N: Notifier> Borrower<'_, T, Shared, N> {
+    /// Waits for a loan, calls `f` with the value, and gives the value back.
+    ///
+    /// No guard leaves the closure, so the value cannot be held across an `.await`.
+    ///
+    /// # Errors
+    /// [`BorrowError`] if the lender is gone. `f` is not called then.
+    ///
+    /// # Panics
+    /// The future panics if `f` does, after it has given the value back.
+    ///
+    /// # Cancellation
+    /// As for [`borrow`](Self::borrow): nothing is lost, and `f` is not called.
+    ///
+    /// ```
+    /// use ref_channel::RefChannel;
+    /// # pollster::block_on(async {
+    /// let mut channel = RefChannel::<u32>::new();
+    /// let (mut lender, mut borrower) = channel.split();
+    /// let (_, outcome) = futures::join!(lender.lend_pinned(1), borrower.with(|number| *number + 1));
+    /// assert_eq!(outcome, Ok(2));
+    /// # });
+    /// ```
+    pub fn with<F, R>(&mut self, f: F) -> With<'_, T, Shared, N, F>
+    where
+        F: FnOnce(&T) -> R,
+        N: AsyncNotifier,
+    {
+        With::new(self.borrow(), f)
+    }
+
+    /// Blocks until there is a loan, calls `f` with the value, and gives the value back.
+    ///
+    /// # Errors
+    /// [`BorrowError`] if the lender is gone. `f` is not called then.
+    ///
+    /// # Panics
+    /// If `f` does, after the value was given back, or if a waker panics.
+    ///
+    /// ```
+    /// # #[cfg(feature = "std")] {
+    /// use ref_channel::RefChannel;
+    ///
+    /// let mut channel = RefChannel::<u32>::new();
+    /// let (mut lender, mut borrower) = channel.split();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(move || assert_eq!(borrower.with_blocking(|number| *number + 1), Ok(2)));
+    ///     lender.lend_blocking(&1).unwrap();
+    /// });
+    /// # }
+    /// ```
+    pub fn with_blocking<F, R>(&mut self, f: F) -> Result<R, BorrowError>
+    where
+        F: FnOnce(&T) -> R,
+        N: BlockingNotifier,
+    {
+        let guard = self.borrow_blocking()?;
+        Ok(f(&guard))
+    }
+}
+
+impl<T: ?Sized, N: Notifier> Borrower<'_, T, Exclusive, N> {
+    /// Waits for a loan, calls `f` with the value, and gives the value back.
+    ///
+    /// No guard leaves the closure, so the value cannot be held across an `.await`.
+    ///
+    /// # Errors
+    /// [`BorrowError`] if the lender is gone. `f` is not called then.
+    ///
+    /// # Panics
+    /// The future panics if `f` does, after it has given the value back.
+    ///
+    /// # Cancellation
+    /// As for [`borrow`](Self::borrow): nothing is lost, and `f` is not called.
+    ///
+    /// ```
+    /// use ref_channel::RefMutChannel;
+    /// # pollster::block_on(async {
+    /// let mut channel = RefMutChannel::<u32>::new();
+    /// let (mut lender, mut borrower) = channel.split();
+    /// let (_, outcome) = futures::join!(lender.lend_pinned(1), borrower.with(|number| { *number += 1; *number }));
+    /// assert_eq!(outcome, Ok(2));
+    /// # });
+    /// ```
+    pub fn with<F, R>(&mut self, f: F) -> With<'_, T, Exclusive, N, F>
+    where
+        F: FnOnce(&mut T) -> R,
+        N: AsyncNotifier,
+    {
+        With::new(self.borrow(), f)
+    }
+
+    /// Blocks until there is a loan, calls `f` with the value, and gives the value back.
+    ///
+    /// # Errors
+    /// [`BorrowError`] if the lender is gone. `f` is not called then.
+    ///
+    /// # Panics
+    /// If `f` does, after the value was given back, or if a waker panics.
+    ///
+    /// ```
+    /// # #[cfg(feature = "std")] {
+    /// use ref_channel::RefMutChannel;
+    ///
+    /// let mut channel = RefMutChannel::<u32>::new();
+    /// let (mut lender, mut borrower) = channel.split();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(move || assert_eq!(borrower.with_blocking(|number| { *number += 1; *number }), Ok(2)));
+    ///     lender.lend_blocking(&mut 1).unwrap();
+    /// });
+    /// # }
+    /// ```
+    pub fn with_blocking<F, R>(&mut self, f: F) -> Result<R, BorrowError>
+    where
+        F: FnOnce(&mut T) -> R,
+        N: BlockingNotifier,
+    {
+        let mut guard = self.borrow_blocking()?;
+        Ok(f(&mut guard))
     }
 }
 

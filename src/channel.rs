@@ -35,7 +35,7 @@ pub type RefChannel<T, N = WakerSlot> = Channel<T, Shared, N>;
 /// let mut channel = RefMutChannel::<u32>::new();
 /// let (mut lender, mut borrower) = channel.split();
 /// # pollster::block_on(async {
-/// let (value, ()) = futures::join!(lender.lend_owned(1), async {
+/// let (value, ()) = futures::join!(lender.lend_pinned(1), async {
 ///     *borrower.borrow().await.unwrap() += 1;
 /// });
 /// assert_eq!(value, Ok(2));

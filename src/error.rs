@@ -1,11 +1,11 @@
-//! What can go wrong.
+//! The errors.
 
 use core::error::Error;
 use core::fmt;
 
-/// A loan was not borrowed: every borrower is gone, or it was withdrawn.
+/// The loan was not borrowed, because every borrower is gone or because it was withdrawn.
 ///
-/// It gives back what the lender owned, if it owned the value: nothing is lost.
+/// If the lender owned the value, the error returns it.
 ///
 /// ```
 /// use ref_channel::RefMutChannel;
@@ -13,7 +13,7 @@ use core::fmt;
 /// let mut channel = RefMutChannel::<String>::new();
 /// let (mut lender, borrower) = channel.split();
 /// drop(borrower);
-/// let error = lender.lend_owned("kept".to_string()).await.unwrap_err();
+/// let error = lender.lend_pinned("kept".to_string()).await.unwrap_err();
 /// assert_eq!(error.to_string(), "the loan was not borrowed");
 /// assert_eq!(error.into_inner(), "kept");
 /// # });
@@ -22,7 +22,7 @@ use core::fmt;
 pub struct LendError<V = ()>(pub V);
 
 impl<V> LendError<V> {
-    /// The value that was not borrowed.
+    /// Returns the value that was not borrowed.
     ///
     /// ```
     /// use ref_channel::RefMutChannel;
@@ -30,7 +30,7 @@ impl<V> LendError<V> {
     /// let mut channel = RefMutChannel::<Vec<u32>>::new();
     /// let (mut lender, borrower) = channel.split();
     /// drop(borrower);
-    /// let list = lender.lend_owned(vec![1]).await.unwrap_or_else(|error| error.into_inner());
+    /// let list = lender.lend_pinned(vec![1]).await.unwrap_or_else(|error| error.into_inner());
     /// assert_eq!(list, [1]);
     /// # });
     /// ```
@@ -53,7 +53,7 @@ impl<V> fmt::Display for LendError<V> {
 
 impl<V> Error for LendError<V> {}
 
-/// Defines an error without a value.
+/// Defines an error type that carries no value.
 macro_rules! error {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident: $text:literal,)* }) => {
         $(#[$meta])*
@@ -83,7 +83,7 @@ error! {
     /// assert_eq!(TryLendError::NotRequested.to_string(), "no borrower is waiting");
     /// ```
     TryLendError {
-        /// No borrower was waiting, or those who were gave up before they took the loan.
+        /// No borrower was waiting, or those that were gave up before taking the loan.
         NotRequested: "no borrower is waiting",
         /// Every borrower is gone.
         Disconnected: "every borrower is gone",
@@ -105,6 +105,24 @@ error! {
         Disconnected: "every borrower is gone",
     }
 }
+
+/// The deadline of a [`serve_timeout`](crate::Lender::serve_timeout) has passed while there were still borrowers.
+///
+/// ```
+/// use ref_channel::ServeTimeoutError;
+///
+/// assert_eq!(ServeTimeoutError.to_string(), "the time to serve is over");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ServeTimeoutError;
+
+impl fmt::Display for ServeTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the time to serve is over")
+    }
+}
+
+impl Error for ServeTimeoutError {}
 
 error! {
     /// Why [`try_borrow`](crate::Borrower::try_borrow) borrowed nothing.
@@ -138,7 +156,7 @@ error! {
     }
 }
 
-/// There is nothing to borrow any more: the lender is gone.
+/// The lender is gone, so there is nothing left to borrow.
 ///
 /// ```
 /// use ref_channel::{BorrowError, RefChannel};

@@ -42,7 +42,7 @@ pub type RefGuard<'b, T, N = WakerSlot> = Guard<'b, T, Shared, N>;
 /// let mut channel = RefMutChannel::<u32>::new();
 /// let (mut lender, mut borrower) = channel.split();
 /// futures::join!(
-///     async { assert_eq!(lender.lend_owned(1).await, Ok(2)) },
+///     async { assert_eq!(lender.lend_pinned(1).await, Ok(2)) },
 ///     async { add_one(borrower.borrow().await.unwrap()) },
 /// );
 /// # });
@@ -134,6 +134,42 @@ impl<'b, T: ?Sized, M: Mutability, N: Notifier> Guard<'b, T, M, N> {
             access: ManuallyDrop::new(link.ledger().enter(M::EXCLUSIVE)),
         };
         Self::with(value, held)
+    }
+
+    /// Whether the lender has stopped offering and wants the value back.
+    ///
+    /// That is so once the loan was withdrawn, its future was dropped, or the deadline or the closure of a serve is over. A long
+    /// task can look from time to time, and give the value back early. All parts and clones of a guard see it.
+    ///
+    /// An associated function, as the other ones of a guard.
+    ///
+    /// ```
+    /// # #[cfg(feature = "std")] {
+    /// use core::pin::pin;
+    /// use ref_channel::{Guard, RefMutChannel};
+    ///
+    /// let mut channel = RefMutChannel::<Vec<u32>>::new();
+    /// let (mut lender, mut borrower) = channel.split();
+    /// # pollster::block_on(async {
+    /// let mut lend = pin!(lender.lend_owned(vec![]));
+    /// assert!(futures::poll!(lend.as_mut()).is_pending());
+    /// let mut list = borrower.borrow().await.unwrap();
+    /// for number in 0.. {
+    ///     if Guard::is_recalled(&list) {
+    ///         break;
+    ///     }
+    ///     list.push(number);
+    ///     if number == 2 {
+    ///         lend.as_mut().withdraw();
+    ///     }
+    /// }
+    /// assert_eq!(*list, [0, 1, 2]);
+    /// # });
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn is_recalled(orig: &Self) -> bool {
+        orig.held.link.glance().is_recalled()
     }
 
     fn with(value: NonNull<T>, held: Held<'b, N>) -> Self {

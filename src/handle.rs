@@ -1,6 +1,6 @@
-//! What a channel consists of, and how its halves and their futures refer to it.
+//! The contents of a channel, and how its halves and their futures refer to it.
 //!
-//! The ways to split it are in `channel.rs`, which stands above the halves.
+//! `channel.rs`, which is above the halves, contains the ways to split it.
 
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
@@ -12,9 +12,9 @@ use crate::notifier::{Notifier, WakerSlot};
 use crate::state::Link;
 use crate::sync::{UnsafeCell, const_unless_loom};
 
-/// What a lender and its borrowers share. It holds no value: what is lent stays where it is.
+/// The shared state of a lender and its borrowers. It does not hold a value: what is lent stays where it is.
 ///
-/// `M` is what is lent, `&T` ([`Shared`]) or `&mut T` ([`Exclusive`]); `N` is how the halves wait, see
+/// `M` is what is lent, `&T` ([`Shared`]) or `&mut T` ([`Exclusive`]). `N` is how the halves wait; see
 /// [`notifier`](crate::notifier).
 ///
 /// ```
@@ -32,28 +32,28 @@ use crate::sync::{UnsafeCell, const_unless_loom};
 /// assert_eq!(text, "lent and returned");
 /// # }
 /// ```
-// The order of the fields, here and in `Link`, keeps the pointer and the word in one cache line: every loan between threads
+// The field order, here and in `Link`, keeps the pointer and the word in the same cache line, since every loan between threads
 // changes both.
 #[repr(C)]
 pub struct Channel<T: ?Sized, M: Mutability, N: Notifier = WakerSlot> {
-    /// What is on offer. The lender writes it while there is no offer and no guard.
+    /// The pointer on offer. The lender writes it while there is no offer and no guard.
     slot: UnsafeCell<MaybeUninit<NonNull<T>>>,
     pub(crate) link: Link<N>,
     mutability: PhantomData<M>,
 }
 
-// The story of the bounds is told in mutability.rs: a channel is as good as the references that go through it.
+// mutability.rs explains these bounds: a channel has the same requirements as the references that pass through it.
 //
-// SAFETY: what a channel passes from thread to thread is `&T`.
+// SAFETY: a channel passes `&T` from thread to thread.
 unsafe impl<T: ?Sized + Sync, N: Notifier> Send for Channel<T, Shared, N> {}
-// SAFETY: what a channel passes from thread to thread is `&T`.
+// SAFETY: a channel passes `&T` from thread to thread.
 unsafe impl<T: ?Sized + Sync, N: Notifier> Sync for Channel<T, Shared, N> {}
-// SAFETY: what a channel passes from thread to thread is `&mut T`.
+// SAFETY: a channel passes `&mut T` from thread to thread.
 unsafe impl<T: ?Sized + Send, N: Notifier> Send for Channel<T, Exclusive, N> {}
-// SAFETY: what a channel passes from thread to thread is `&mut T`.
+// SAFETY: a channel passes `&mut T` from thread to thread.
 unsafe impl<T: ?Sized + Send, N: Notifier> Sync for Channel<T, Exclusive, N> {}
 
-// After a panic the channel is in order. It does not hold the value, so it says nothing about that.
+// The channel's state is consistent after a panic. It does not hold the value, so this says nothing about the value.
 impl<T: ?Sized, M: Mutability, N: Notifier> UnwindSafe for Channel<T, M, N> {}
 impl<T: ?Sized, M: Mutability, N: Notifier> RefUnwindSafe for Channel<T, M, N> {}
 
@@ -69,7 +69,8 @@ impl<T: ?Sized, M: Mutability, N: Notifier> Channel<T, M, N> {
     }
 }
 
-/// How the halves and their futures refer to the channel, which stays where it is until their half has left.
+/// A reference to the channel, held by the halves and their futures. The channel is not moved or freed until their half has
+/// left.
 pub(crate) struct Handle<'a, T: ?Sized, M: Mutability, N: Notifier> {
     // A raw pointer, because the last half frees the channel through it.
     channel: NonNull<Channel<T, M, N>>,
@@ -84,7 +85,7 @@ impl<T: ?Sized, M: Mutability, N: Notifier> Clone for Handle<'_, T, M, N> {
 
 impl<T: ?Sized, M: Mutability, N: Notifier> Copy for Handle<'_, T, M, N> {}
 
-// SAFETY: it is used like a `&Channel`, and the last one frees the channel, which may be on another thread.
+// SAFETY: it is used like a `&Channel`. The last one frees the channel, possibly on another thread.
 unsafe impl<T: ?Sized, M: Mutability, N: Notifier> Send for Handle<'_, T, M, N> where Channel<T, M, N>: Send + Sync {}
 // SAFETY: as for `Send`.
 unsafe impl<T: ?Sized, M: Mutability, N: Notifier> Sync for Handle<'_, T, M, N> where Channel<T, M, N>: Send + Sync {}
@@ -97,10 +98,10 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Handle<'a, T, M, N> {
         }
     }
 
-    /// Not to be held when the half leaves.
+    /// The reference must not be held when the half leaves.
     #[inline]
     pub(crate) fn link(self) -> &'a Link<N> {
-        // SAFETY: the channel is there while its half is, and this handle came from that.
+        // SAFETY: the channel exists as long as its half does, and this handle came from that half.
         unsafe { &(*self.channel.as_ptr()).link }
     }
 
@@ -109,25 +110,23 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Handle<'a, T, M, N> {
         unsafe { &(*self.channel.as_ptr()).slot }
     }
 
-    /// Writes what the next offer is of.
+    /// Writes the pointer for the next offer.
     ///
-    /// # Safety
-    /// The caller is the lender and has seen that the state is settled.
+    /// # Safety The caller is the lender and has seen that the state is settled.
     pub(crate) unsafe fn publish(self, value: NonNull<T>) {
-        // SAFETY: without an offer and without guards nobody reads, and the last who did came before.
+        // SAFETY: nobody reads it without an offer or a guard, and every earlier read happened before.
         self.slot().with_mut(|slot| unsafe { (*slot).write(value) });
     }
 
-    /// Reads what is lent.
+    /// Reads the pointer of the current loan.
     ///
-    /// # Safety
-    /// The caller has taken the offer, and is counted as a guard.
+    /// # Safety The caller has taken the offer and is counted as a guard.
     pub(crate) unsafe fn published(self) -> NonNull<T> {
-        // SAFETY: the lender has written it before the offer, and does not write while there is a guard.
+        // SAFETY: the lender wrote it before the offer, and does not write it while there is a guard.
         self.slot().with(|slot| unsafe { (*slot).assume_init() })
     }
 
-    /// The place of the published pointer, for a [disposal](crate::state::Link::hand_over).
+    /// The address of the published pointer, for a [disposal](crate::state::Link::hand_over).
     #[cfg(feature = "alloc")]
     pub(crate) fn place(self) -> *const () {
         core::ptr::from_ref(self.slot()).cast()
@@ -135,28 +134,26 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Handle<'a, T, M, N> {
 
     /// Frees the box whose pointer is published at `place`.
     ///
-    /// # Safety
-    /// `place` is that of a channel of this type, the pointer is of a box, and nobody else will use the box.
+    /// # Safety `place` came from a channel of this type, the pointer came from a box, and nobody else uses the box any more.
     #[cfg(feature = "alloc")]
     pub(crate) unsafe fn free_published(place: *const ()) {
-        // SAFETY: `place` is what `place` returned, and the channel is still there.
+        // SAFETY: `place` was returned by `place`, and the channel still exists.
         let slot = unsafe { &*place.cast::<UnsafeCell<MaybeUninit<NonNull<T>>>>() };
-        // SAFETY: it was written before the offer, the lender does not write while there is a guard, and the caller is one.
+        // SAFETY: it was written before the offer. The lender does not write it while there is a guard, and the caller is one.
         let value = slot.with(|slot| unsafe { (*slot).assume_init() });
-        // SAFETY: the pointer came from a box, which is this caller's now.
+        // SAFETY: the pointer came from a box, which now belongs to the caller.
         drop(unsafe { alloc::boxed::Box::from_raw(value.as_ptr()) });
     }
 
-    /// A side is gone, and does not touch the channel any more; the last one frees what is owned.
+    /// A side leaves and does not access the channel again. The last one frees an owned channel.
     ///
-    /// # Safety
-    /// As for [`Link::leave`]; no reference into the channel is held.
+    /// # Safety As for [`Link::leave`]. No reference into the channel is held.
     pub(crate) unsafe fn leave(self) {
-        // SAFETY: as the caller promises; the pointer to the field is made without a reference to the channel.
+        // SAFETY: guaranteed by the caller. The pointer to the field is made without a reference to the channel.
         let last = unsafe { Link::leave(&raw const (*self.channel.as_ptr()).link) };
         #[cfg(feature = "alloc")]
         if last {
-            // SAFETY: the channel is owned, came from a box, and both sides have left.
+            // SAFETY: the channel is owned, so it came from a box, and both sides have left.
             drop(unsafe { alloc::boxed::Box::from_raw(self.channel.as_ptr()) });
         }
         #[cfg(not(feature = "alloc"))]
@@ -165,10 +162,9 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Handle<'a, T, M, N> {
 
     /// See [`Link::remove_borrower`].
     ///
-    /// # Safety
-    /// As for that; no reference into the channel is held.
+    /// # Safety As for [`Link::remove_borrower`]. No reference into the channel is held.
     pub(crate) unsafe fn remove_borrower(self) -> bool {
-        // SAFETY: as the caller promises.
+        // SAFETY: guaranteed by the caller.
         unsafe { Link::remove_borrower(&raw const (*self.channel.as_ptr()).link) }
     }
 }

@@ -120,7 +120,9 @@ pub use crate::sync::explore_leaving;
 
 pub use crate::borrower::{Borrower, RefBorrower, RefMutBorrower};
 pub use crate::channel::{Channel, RefChannel, RefMutChannel};
-pub use crate::error::{BorrowError, BorrowTimeoutError, LendError, LendTimeoutError, TryBorrowError, TryLendError};
+pub use crate::error::{
+    BorrowError, BorrowTimeoutError, LendError, LendTimeoutError, ServeTimeoutError, TryBorrowError, TryLendError,
+};
 pub use crate::guard::{Guard, RefGuard, RefMutGuard};
-pub use crate::lender::{Lender, RefLender, RefMutLender};
+pub use crate::lender::{Lender, RefLender, RefMutLender, Serving};
 pub use crate::mutability::{Exclusive, Mutability, Shared};

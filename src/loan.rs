@@ -37,7 +37,8 @@ enum Phase {
 /// The loan itself: what is lent, through which channel, on which terms, and how far that is.
 struct Loan<'l, T: ?Sized, M: Mutability, N: Notifier> {
     channel: Handle<'l, T, M, N>,
-    value: Lent<T, M>,
+    /// None while the value has no address: see [`Lending::set_value`].
+    value: Option<Lent<T, M>>,
     phase: Phase,
     terms: Terms,
 }
@@ -50,9 +51,12 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
     /// Publishes the value and offers it. Nothing is in the way, and nothing can come in the way, since only the lender offers.
     #[inline(always)]
     fn offer(&mut self, terms: Terms, arm: Option<Key>) -> Result<(), Refusal> {
+        let Some(value) = self.value else {
+            unreachable!("the value has an address before it is offered");
+        };
         self.link().ledger().assert_unused();
         // SAFETY: this is the lender, which has seen that the state is settled.
-        unsafe { self.channel.publish(self.value.pointer) };
+        unsafe { self.channel.publish(value.pointer) };
         let wake = if M::EXCLUSIVE { Wake::One } else { Wake::All };
         // This is set before the step, because that calls the borrower's waker. If the waker panics, the offer is up, and the drop
         // that follows has to take it down.
@@ -86,12 +90,10 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
             }))
         };
         match self.phase {
-            Phase::Ready | Phase::Unoffered if self.terms == Terms::OnRequest && state.requests() == 0 => {
+            Phase::Ready | Phase::Unoffered if self.terms.is_on_request() && state.requests() == 0 => {
                 refused(Refusal::NotRequested)
             }
             Phase::Ready | Phase::Unoffered => Poll::Pending,
-            // An open loan is over as soon as it is on offer: its caller then does something else, and ends it by a drop.
-            Phase::Offered if self.terms == Terms::Open => Poll::Ready(Ok(())),
             Phase::Offered if state.is_given_up() => refused(Refusal::NotRequested),
             Phase::Offered if state.is_settled() => Poll::Ready(Ok(())),
             Phase::Offered if state.borrowers_gone() && state.guards() == 0 => refused(Refusal::Disconnected),
@@ -106,7 +108,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
     /// Ends the loan if it has come to that.
     fn end(&mut self, state: State) -> Poll<Result<(), Refusal>> {
         let ending = self.ending(state);
-        if ending.is_pending() || (self.phase, self.terms) == (Phase::Offered, Terms::Open) {
+        if ending.is_pending() {
             return ending;
         }
         if matches!(self.phase, Phase::Unoffered | Phase::Offered) && state.is_offered() {
@@ -123,31 +125,29 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
 
     /// Offers, now that nothing is in the way.
     fn start(&mut self, arm: Option<Key>) -> Poll<Result<(), Refusal>> {
-        // Nobody waits for the end of an open loan, so the lender must not be woken by a return either.
-        let arm = arm.filter(|_| self.terms != Terms::Open);
         match self.offer(self.terms, arm) {
-            Ok(()) if self.terms != Terms::Open => return Poll::Pending,
-            Ok(()) => {}
-            Err(why) => self.phase = Phase::Refused(why),
+            Ok(()) => Poll::Pending,
+            Err(why) => {
+                self.phase = Phase::Refused(why);
+                self.end(self.link().look())
+            }
         }
-        self.end(self.link().look())
     }
 
-    /// Offers once nothing is in the way. A forgotten loan is withdrawn, but its guards have to come back.
-    fn start_when_settled(&mut self, arm: Option<Key>) -> Poll<Result<(), Refusal>> {
+    /// Withdraws a forgotten loan, if there is one, and waits for its guards if there is a key. Only if the state is settled after
+    /// this may the lender offer.
+    fn settle(&mut self, arm: Option<Key>) -> State {
         let mut state = self.link().look();
         if state.is_offered() {
             self.link().withdraw();
             // A borrower may have taken it just before, so only another look tells whether guards are out.
             state = self.link().look();
         }
-        if let Some(key) = arm.filter(|_| !state.is_settled()) {
-            state = self.arm(key, |loan, state| state.is_settled() || loan.ending(state).is_ready());
-        }
-        if state.is_settled() {
-            self.start(arm)
-        } else {
-            self.end(state)
+        match arm {
+            Some(key) if !state.is_settled() => {
+                self.arm(key, |loan, state| state.is_settled() || loan.ending(state).is_ready())
+            }
+            _ => state,
         }
     }
 
@@ -155,7 +155,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
     fn arm(&mut self, key: Key, over: impl Fn(&Self, State) -> bool) -> State {
         let what = match (self.phase, self.terms) {
             // While it waits behind a forgotten loan it may also find that nobody asks any more.
-            (Phase::Unoffered, Terms::OnRequest) => Awaits::ReturnOrGivenUp,
+            (Phase::Unoffered, terms) if terms.is_on_request() => Awaits::ReturnOrGivenUp,
             _ => Awaits::Return,
         };
         self.link().arm_lender(key, what, |state| !over(self, state))
@@ -170,7 +170,9 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
                 self.phase = match self.ending(before) {
                     Poll::Ready(Err(why)) => Phase::Refused(why),
                     // It was up, and nobody had it: this took it down in time.
-                    _ if before.is_offered() && before.guards() == 0 => Phase::Refused(Refusal::Withdrawn),
+                    _ if before.is_offered() && before.guards() == 0 && !before.is_served() => {
+                        Phase::Refused(Refusal::Withdrawn)
+                    }
                     _ => Phase::Taken,
                 };
             }
@@ -202,7 +204,13 @@ impl<T: ?Sized, M: Mutability, N: Notifier> Wait for Loan<'_, T, M, N> {
     fn act(&mut self, arm: Option<Key>) -> Poll<Self::Output> {
         let state = match (self.phase, arm) {
             (Phase::Ready, _) => return self.start(arm),
-            (Phase::Unoffered, _) => return self.start_when_settled(arm),
+            (Phase::Unoffered, _) => {
+                let state = self.settle(arm);
+                if state.is_settled() {
+                    return self.start(arm);
+                }
+                state
+            }
             (_, Some(key)) => self.arm(key, |loan, state| loan.ending(state).is_ready()),
             (_, None) => self.link().look(),
         };
@@ -211,6 +219,35 @@ impl<T: ?Sized, M: Mutability, N: Notifier> Wait for Loan<'_, T, M, N> {
 
     fn disarm(&mut self) -> Option<Key> {
         self.link().disarm_lender()
+    }
+}
+
+/// The wait until a loan is on offer, and not until its end.
+struct UntilOffered<'s, 'l, T: ?Sized, M: Mutability, N: Notifier>(&'s mut Loan<'l, T, M, N>);
+
+impl<T: ?Sized, M: Mutability, N: Notifier> Wait for UntilOffered<'_, '_, T, M, N> {
+    type Output = ();
+
+    fn look(&mut self) -> (Poll<()>, Option<Key>) {
+        let armed = self.0.link().look().lender_key();
+        match self.0.phase {
+            Phase::Ready | Phase::Unoffered => (Poll::Pending, armed),
+            _ => (Poll::Ready(()), armed.and_then(|_| self.disarm())),
+        }
+    }
+
+    fn act(&mut self, arm: Option<Key>) -> Poll<()> {
+        if !self.0.settle(arm).is_settled() {
+            return Poll::Pending;
+        }
+        // Not armed: the caller goes on to do something else, and nobody is to wake it. If the borrowers are gone there is
+        // nothing to offer, which does not matter.
+        let _ = self.0.start(None);
+        Poll::Ready(())
+    }
+
+    fn disarm(&mut self) -> Option<Key> {
+        self.0.disarm()
     }
 }
 
@@ -248,6 +285,9 @@ impl<N: AsyncNotifier> Block<N> for ByWaker {
     }
 }
 
+/// The name of a future, in two parts.
+type Name = (&'static str, &'static str);
+
 /// A loan and the lender's waiting for its end. Its drop withdraws the loan, and if it is out waits until it is back.
 pub(crate) struct Lending<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> {
     loan: Loan<'l, T, M, N>,
@@ -258,7 +298,12 @@ pub(crate) struct Lending<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>
 
 impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> Lending<'l, T, M, N, H> {
     #[inline(always)]
-    pub(crate) fn new(channel: Handle<'l, T, M, N>, seat: &'l mut N::Seat, value: NonNull<T>, terms: Terms) -> Self {
+    pub(crate) fn new(
+        channel: Handle<'l, T, M, N>,
+        seat: &'l mut N::Seat,
+        value: Option<NonNull<T>>,
+        terms: Terms,
+    ) -> Self {
         let state = channel.link().look();
         // The terms are a constant where this is inlined.
         let phase = if state.is_idle() && terms == Terms::Plain {
@@ -269,7 +314,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> Lending<'l, T, M, N
         };
         let loan = Loan {
             channel,
-            value: Lent::new(value),
+            value: value.map(Lent::new),
             phase,
             terms,
         };
@@ -295,7 +340,6 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> Lending<'l, T, M, N
     }
 
     /// The outcome was told.
-    #[cfg(feature = "futures-core")]
     pub(crate) fn is_over(&self) -> bool {
         self.loan.phase == Phase::Told
     }
@@ -305,13 +349,13 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> Lending<'l, T, M, N
     pub(crate) fn set_value(self: Pin<&mut Self>, value: impl FnOnce() -> NonNull<T>) {
         let (loan, _) = self.project();
         if matches!(loan.phase, Phase::Ready | Phase::Unoffered) {
-            loan.value = Lent::new(value());
+            loan.value = Some(Lent::new(value()));
         }
     }
 
-    /// One poll of the future called `name`.
+    /// One poll of the future of that name.
     #[inline(always)]
-    pub(crate) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, name: &str) -> Poll<Result<(), Refusal>>
+    pub(crate) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, name: Name) -> Poll<Result<(), Refusal>>
     where
         N: AsyncNotifier,
     {
@@ -351,13 +395,13 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> Lending<'l, T, M, N
     }
 
     #[inline(never)]
-    fn poll_unusual(self: Pin<&mut Self>, waker: &Waker, name: &str) -> Poll<Result<(), Refusal>>
+    fn poll_unusual(self: Pin<&mut Self>, waker: &Waker, name: Name) -> Poll<Result<(), Refusal>>
     where
         N: AsyncNotifier,
     {
         let (loan, mut point) = self.project();
         if loan.phase == Phase::Told {
-            polled_after_completion(name);
+            polled_after_completion(format_args!("{}{}", name.0, name.1));
         }
         point.poll(loan, waker)
     }
@@ -365,6 +409,12 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> Lending<'l, T, M, N
     pub(crate) fn block(self: Pin<&mut Self>, deadline: Deadline) -> Option<Result<(), Refusal>> {
         let (loan, mut point) = self.project();
         H::block(&mut point, loan, deadline)
+    }
+
+    /// Blocks until the loan is on offer, or cannot be because every borrower is gone.
+    pub(crate) fn block_until_offered(self: Pin<&mut Self>) {
+        let (loan, mut point) = self.project();
+        H::block(&mut point, &mut UntilOffered(loan), Deadline::NEVER);
     }
 
     pub(crate) fn withdraw(self: Pin<&mut Self>) {
@@ -403,6 +453,14 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> Lending<'l, T, M, N
         }
     }
 
+    /// Stops offering, and leaves a loan that is out to itself: what is lent stays valid for ever.
+    pub(crate) fn abandon(self: Pin<&mut Self>) {
+        let (loan, mut point) = self.project();
+        loan.withdraw();
+        loan.phase = Phase::Told;
+        loan.leave(&mut point);
+    }
+
     /// Leaves the value, if it is out, to the last guard: then true. Else it is the caller's, and the loan is over.
     ///
     /// The waiting is not over, for that may panic: see [`stop_waiting`](Self::stop_waiting).
@@ -429,13 +487,18 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> Lending<'l, T, M, N
 }
 
 /// A future of the lender that was forgotten may have left it registered.
-#[cold]
+#[inline]
 pub(crate) fn end_forgotten_wait<N: Notifier>(link: &Link<N>, seat: &mut N::Seat) {
     if link.look().lender_key().is_some() {
-        let unclaimed = link.disarm_lender();
-        // SAFETY: `unclaimed` is what the state says; the seat is the lender's.
-        unsafe { link.lender().deregister(seat, unclaimed) };
+        disarm_forgotten(link, seat);
     }
+}
+
+#[cold]
+fn disarm_forgotten<N: Notifier>(link: &Link<N>, seat: &mut N::Seat) {
+    let unclaimed = link.disarm_lender();
+    // SAFETY: `unclaimed` is what the state says; the seat is the lender's.
+    unsafe { link.lender().deregister(seat, unclaimed) };
 }
 
 impl<T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> Drop for Lending<'_, T, M, N, H> {

@@ -1,4 +1,4 @@
-//! The two mutabilities: what a channel lends is `&T` or `&mut T`.
+//! The two mutabilities: a channel lends either `&T` or `&mut T`.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 
 /// Whether a channel lends `&T` ([`Shared`]) or `&mut T` ([`Exclusive`]).
 ///
-/// This trait is sealed: there is no third kind of reference.
+/// This trait is sealed.
 ///
 /// ```
 /// use ref_channel::{Exclusive, Mutability, Shared};
@@ -23,9 +23,9 @@ pub trait Mutability: sealed::Sealed + fmt::Debug + Send + Sync + Unpin + 'stati
     type Ref<'a, T: ?Sized + 'a>: Deref<Target = T>;
 }
 
-/// Loans of `&T`: any number of borrowers at the same time. Crosses threads if `T: Sync`.
+/// Loans of `&T`: any number of borrowers at the same time. Can cross threads if `T: Sync`.
 ///
-/// A type that is only a name:
+/// This type has no values:
 ///
 /// ```
 /// use ref_channel::{Channel, RefChannel, Shared};
@@ -36,9 +36,9 @@ pub trait Mutability: sealed::Sealed + fmt::Debug + Send + Sync + Unpin + 'stati
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shared {}
 
-/// Loans of `&mut T`: one borrower at a time. Crosses threads if `T: Send`.
+/// Loans of `&mut T`: one borrower at a time. Can cross threads if `T: Send`.
 ///
-/// A type that is only a name:
+/// This type has no values:
 ///
 /// ```
 /// use ref_channel::{Channel, Exclusive, RefMutChannel};
@@ -60,20 +60,19 @@ impl Mutability for Exclusive {
 pub(crate) mod sealed {
     use super::{Exclusive, Mutability, NonNull, Shared};
 
-    /// What the crate itself needs to know of a mutability.
+    /// The crate-internal part of a mutability.
     pub trait Sealed {
-        /// Whether a loan admits only one guard.
+        /// Whether a loan allows only one guard.
         const EXCLUSIVE: bool;
 
-        /// Gives up the reference for the pointer that a loan is made of.
+        /// Converts the reference to the pointer that the loan stores.
         fn into_raw<'a, T: ?Sized + 'a>(reference: Self::Ref<'a, T>) -> NonNull<T>
         where
             Self: Mutability;
 
-        /// Makes the reference anew.
+        /// Converts the pointer back to a reference.
         ///
-        /// # Safety
-        /// The pointer came from [`into_raw`](Self::into_raw) of the same lifetime, and no guard to it is left.
+        /// # Safety The pointer came from [`into_raw`](Self::into_raw) with the same lifetime, and no guard of it is left.
         unsafe fn from_raw<'a, T: ?Sized + 'a>(pointer: NonNull<T>) -> Self::Ref<'a, T>
         where
             Self: Mutability;
@@ -87,7 +86,7 @@ pub(crate) mod sealed {
         }
 
         unsafe fn from_raw<'a, T: ?Sized + 'a>(pointer: NonNull<T>) -> &'a T {
-            // SAFETY: the pointer was a `&'a T`, as the caller promises.
+            // SAFETY: the caller guarantees that the pointer was a `&'a T`.
             unsafe { pointer.as_ref() }
         }
     }
@@ -100,13 +99,13 @@ pub(crate) mod sealed {
         }
 
         unsafe fn from_raw<'a, T: ?Sized + 'a>(mut pointer: NonNull<T>) -> &'a mut T {
-            // SAFETY: the pointer was a `&'a mut T` and every guard made of it is gone, as the caller promises.
+            // SAFETY: the caller guarantees that the pointer was a `&'a mut T` and that no guard of it is left.
             unsafe { pointer.as_mut() }
         }
     }
 }
 
-/// The pointer of a loan, with the rules of the reference that it was made of.
+/// The pointer of a loan, with the same `Send` and `Sync` rules as the reference that it came from.
 pub(crate) struct Lent<T: ?Sized, M> {
     pub(crate) pointer: NonNull<T>,
     mutability: PhantomData<M>,
@@ -129,15 +128,15 @@ impl<T: ?Sized, M> Clone for Lent<T, M> {
 
 impl<T: ?Sized, M> Copy for Lent<T, M> {}
 
-// Two threads, A with the lender and B with the borrower: what A lends, B dereferences while A waits. So a
-// loan is a `&T` or a `&mut T` sent from A to B, and needs what these need. Sharing a half between threads
-// gives nobody a reference to the value, so `Sync` needs no more than that.
+// Consider two threads, A with the lender and B with the borrower. B dereferences what A lends while A waits. A loan thus sends
+// a `&T` or `&mut T` from A to B, and has the same requirements. Sharing a half between threads does not give access to the
+// value, so `Sync` requires nothing in addition.
 //
-// SAFETY: the guards made of it are `&T`, which may be sent where `T: Sync`.
+// SAFETY: the guards made from it are `&T`, which can be sent if `T: Sync`.
 unsafe impl<T: ?Sized + Sync> Send for Lent<T, Shared> {}
 // SAFETY: as for `Send`; `&Lent` does not dereference.
 unsafe impl<T: ?Sized + Sync> Sync for Lent<T, Shared> {}
-// SAFETY: the guards made of it are `&mut T`, which may be sent where `T: Send`.
+// SAFETY: the guards made from it are `&mut T`, which can be sent if `T: Send`.
 unsafe impl<T: ?Sized + Send> Send for Lent<T, Exclusive> {}
 // SAFETY: as for `Send`; `&Lent` does not dereference.
 unsafe impl<T: ?Sized + Send> Sync for Lent<T, Exclusive> {}

@@ -1,4 +1,4 @@
-//! Atomics, cells and threads: `core`'s and `std`'s, or loom's under `--cfg loom`. Nothing else.
+//! Atomics, cells and threads, taken from `core` and `std`, or from loom under `--cfg loom`. Nothing else.
 
 /// Defines a constructor that is `const` except under loom, whose constructors are not.
 macro_rules! const_unless_loom {
@@ -30,22 +30,22 @@ mod imp {
     #[cfg(feature = "portable-atomic")]
     pub(crate) use portable_atomic::fence;
 
-    /// The cheap one of a pair of unequal fences: the other side makes up for it by waiting.
+    /// The cheap side of an asymmetric pair of fences. The other side compensates by waiting.
     #[inline(always)]
     pub(crate) fn light_fence() {
         compiler_fence(super::Ordering::SeqCst);
     }
 
-    /// Whether a half that leaves while it is woken is of any interest: always, but in most models.
+    /// Whether to run the code that releases a half's wakers as it leaves. Always true, except in most models.
     #[inline(always)]
     pub(crate) const fn explores_leaving() -> bool {
         true
     }
 
-    /// The atomic of the state word.
+    /// The atomic type of the state word.
     pub(crate) type Word = AtomicUsize;
 
-    /// `core`'s cell behind loom's interface, so that the same code runs in both.
+    /// A wrapper around `core`'s cell with loom's interface, so that the same code works with both.
     #[derive(Debug)]
     pub(crate) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
 
@@ -65,7 +65,7 @@ mod imp {
         }
     }
 
-    /// What loom knows about the accesses to the lent value; nothing outside of the models.
+    /// Tracks accesses to the lent value for loom. Does nothing outside the models.
     #[derive(Debug)]
     pub(crate) struct Ledger;
 
@@ -83,7 +83,7 @@ mod imp {
         pub(crate) fn assert_unused(&self) {}
     }
 
-    /// An access to the lent value that is going on.
+    /// An access to the lent value, in progress until it is dropped.
     #[derive(Clone, Debug)]
     pub(crate) struct Access;
 }
@@ -104,9 +104,9 @@ mod imp {
         static LEAVING: core::cell::Cell<bool> = const { core::cell::Cell::new(false) };
     }
 
-    /// The models that run on this thread from now on explore also how a half lets go of its waker as it leaves.
+    /// Sets whether models that run on this thread from now on also explore how a half releases its waker as it leaves.
     ///
-    /// Each access of an atomic multiplies the interleavings, and most models have nothing to do with this.
+    /// Each atomic access multiplies the number of interleavings, and for most models this one is irrelevant.
     #[doc(hidden)]
     pub fn explore_leaving(explore: bool) {
         LEAVING.set(explore);
@@ -116,17 +116,17 @@ mod imp {
         LEAVING.get()
     }
 
-    /// In a model, where nobody can wait for a store to become visible, a real fence.
+    /// A full fence, because in a model there is no way to wait for a store to become visible.
     pub(crate) fn light_fence() {
         fence(Ordering::SeqCst);
     }
 
-    /// The atomic of the state word, with what loom needs to explore all of its interleavings.
+    /// The atomic type of the state word, with an extra access that makes loom explore all of its interleavings.
     ///
-    /// Of all accesses to an atomic loom remembers the last. If that is a load of the very thread that writes next, it
-    /// has forgotten the loads of others before, and does not try that write before those: a thread that looks, then
-    /// steps, is never tried before the last look of another one. So each load is a write, too, to a cell of its own, which
-    /// orders nothing, but is remembered.
+    /// loom only remembers the last access to each atomic. If that was a load by the thread that writes next, loom has
+    /// forgotten earlier loads by other threads and does not try the write before them: a thread that loads the word and then
+    /// changes it is never tried before the last load of another thread. Each load here is therefore also a write to a second
+    /// atomic, which orders nothing but is remembered.
     #[derive(Debug)]
     pub(crate) struct Word {
         value: AtomicUsize,
@@ -142,7 +142,7 @@ mod imp {
         }
 
         pub(crate) fn load(&self, order: Ordering) -> usize {
-            // Ordering: relaxed, it pairs with nothing; it is there to be remembered.
+            // Ordering: relaxed, it pairs with nothing. Its only purpose is that loom remembers it.
             self.loads.fetch_add(0, Ordering::Relaxed);
             self.value.load(order)
         }
@@ -190,7 +190,7 @@ mod imp {
         }
     }
 
-    /// Stands for the lent value: loom reports a lender and a borrower that touch it together.
+    /// Stands for the lent value: loom reports an error if the lender and a borrower access it at the same time.
     #[derive(Debug)]
     pub(crate) struct Ledger(UnsafeCell<()>);
 
@@ -199,7 +199,7 @@ mod imp {
             Self(UnsafeCell::new(()))
         }
 
-        /// A guard reads (or, if `exclusive`, writes) the value from now until the drop of what this returns.
+        /// A guard reads (or writes, if `exclusive`) the value from now until the returned `Access` is dropped.
         pub(crate) fn enter(&self, exclusive: bool) -> Access {
             Access(Arc::new(if exclusive {
                 Pointer::Mut(self.0.get_mut())
@@ -220,12 +220,12 @@ mod imp {
         Mut(loom::cell::MutPtr<()>),
     }
 
-    // SAFETY: only the drop of a pointer does anything, and loom allows that on any of its threads.
+    // SAFETY: only the drop of a pointer has an effect, and loom allows it on any of its threads.
     unsafe impl Send for Pointer {}
-    // SAFETY: nothing can be done with a shared reference to it.
+    // SAFETY: a shared reference to a pointer gives access to nothing.
     unsafe impl Sync for Pointer {}
 
-    /// An access to the lent value that is going on; the parts of a split guard share it.
+    /// An access to the lent value, in progress until it is dropped. The parts of a split guard share it.
     #[derive(Clone)]
     pub(crate) struct Access(#[expect(dead_code, reason = "held for its destructor")] Arc<Pointer>);
 

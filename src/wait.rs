@@ -365,6 +365,6 @@ impl Deadline {
 /// The end of a future that is polled after it had ended.
 #[cold]
 #[track_caller]
-pub(crate) fn polled_after_completion(name: &str) -> ! {
+pub(crate) fn polled_after_completion(name: core::fmt::Arguments<'_>) -> ! {
     panic!("`{name}` polled after completion");
 }

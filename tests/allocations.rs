@@ -71,12 +71,12 @@ fn async_loans<N: AsyncNotifier>() {
             assert!(poll_with(loan.as_mut(), &waker).is_ready());
         }
         {
-            let mut loan = pin!(lender.lend_owned(1));
+            let mut loan = pin!(lender.lend_pinned(1));
             assert!(poll_with(loan.as_mut(), &waker).is_pending());
             loan.as_mut().withdraw();
             assert!(poll_with(loan.as_mut(), &waker).is_ready());
         }
-        let mut loan = pin!(lender.lend_owned(1));
+        let mut loan = pin!(lender.lend_pinned(1));
         assert!(poll_with(loan.as_mut(), &waker).is_pending());
     };
     round();

@@ -19,7 +19,7 @@ use core::task::{Context, Poll};
 use std::rc::Rc;
 use std::sync::MutexGuard;
 
-use ref_channel::future::{Borrow, Lend, LendOwned, LendStatic, Requested, TryLend};
+use ref_channel::future::{Borrow, Lend, LendPinned, LendStatic, Requested, TryLend};
 use ref_channel::notifier::{AsyncNotifier, Deadline, Key, Notice, Notifier, QueueNode, Wake, WakerQueue};
 use ref_channel::{
     BorrowError, BorrowTimeoutError, Borrower, Channel, Exclusive, LendError, LendTimeoutError, Lender, Mutability,
@@ -57,7 +57,7 @@ macro_rules! channel_over {
 /// What the futures that own a value are, for one notifier.
 macro_rules! owned_over {
     ($notifier:ty, $check:ident, $value:ty, $mutability:ty) => {
-        $check!(LendOwned<'static, $value, $mutability, $notifier>);
+        $check!(LendPinned<'static, $value, $mutability, $notifier>);
         #[cfg(feature = "alloc")]
         $check!(ref_channel::future::LendBoxed<'static, $value, $mutability, $notifier>);
     };
@@ -193,7 +193,6 @@ mod generic {
         both::<RefGuard<'a, T, N>>();
         both::<Lend<'a, T, Shared, N>>();
         both::<TryLend<'a, T, Shared, N>>();
-        both::<LendStatic<'a, T, Shared, N>>();
         both::<Requested<'a, T, Shared, N>>();
         both::<Borrow<'a, T, Shared, N>>();
     }
@@ -206,7 +205,6 @@ mod generic {
         send::<RefMutGuard<'a, T, N>>();
         both::<Lend<'a, T, Exclusive, N>>();
         both::<TryLend<'a, T, Exclusive, N>>();
-        both::<LendStatic<'a, T, Exclusive, N>>();
         both::<Requested<'a, T, Exclusive, N>>();
         both::<Borrow<'a, T, Exclusive, N>>();
     }
@@ -216,11 +214,11 @@ mod generic {
     }
 
     fn owned<'a, T: Send + 'a, N: AsyncNotifier + 'a>() {
-        both::<LendOwned<'a, T, Exclusive, N>>();
+        both::<LendPinned<'a, T, Exclusive, N>>();
     }
 
     fn owned_shared<'a, T: Send + Sync + 'a, N: AsyncNotifier + 'a>() {
-        both::<LendOwned<'a, T, Shared, N>>();
+        both::<LendPinned<'a, T, Shared, N>>();
     }
 
     #[cfg(feature = "alloc")]
@@ -231,6 +229,14 @@ mod generic {
     #[cfg(feature = "alloc")]
     fn boxed_shared<'a, T: ?Sized + Send + Sync + 'a, N: AsyncNotifier + 'a>() {
         both::<ref_channel::future::LendBoxed<'a, T, Shared, N>>();
+    }
+
+    fn static_shared<'a, T: ?Sized + Sync + 'static, N: AsyncNotifier + 'a>() {
+        both::<LendStatic<'a, T, Shared, N>>();
+    }
+
+    fn static_exclusive<'a, T: ?Sized + Send + 'static, N: AsyncNotifier + 'a>() {
+        both::<LendStatic<'a, T, Exclusive, N>>();
     }
 
     /// Where the mutability is a parameter, the channel stands for all that comes of it.
@@ -269,8 +275,8 @@ mod unpin {
     assert_not_impl_any!(Requested<'static, u32, Exclusive, WakerQueue>: Unpin);
 
     // Borrowers point into it, so it must not move even if the value could.
-    assert_not_impl_any!(LendOwned<'static, u32, Shared>: Unpin);
-    assert_not_impl_any!(LendOwned<'static, u32, Exclusive>: Unpin);
+    assert_not_impl_any!(LendPinned<'static, u32, Shared>: Unpin);
+    assert_not_impl_any!(LendPinned<'static, u32, Exclusive>: Unpin);
 
     fn unless_the_waiter_is_not<'p, 'b, T: ?Sized, M: Mutability, N: AsyncNotifier<Waiter: Unpin>>(
         borrow: &'p mut Borrow<'b, T, M, N>,
@@ -330,7 +336,7 @@ mod fused {
 
     assert_impl_all!(Lend<'static, str, Shared>: FusedFuture);
     assert_impl_all!(TryLend<'static, str, Exclusive>: FusedFuture);
-    assert_impl_all!(LendOwned<'static, u32, Exclusive, WakerQueue>: FusedFuture);
+    assert_impl_all!(LendPinned<'static, u32, Exclusive, WakerQueue>: FusedFuture);
     assert_impl_all!(LendStatic<'static, str, Shared>: FusedFuture);
     #[cfg(feature = "alloc")]
     assert_impl_all!(ref_channel::future::LendBoxed<'static, str, Shared>: FusedFuture);
@@ -414,7 +420,7 @@ fn lend_exclusive<'a, T: Send + 'static, N: AsyncNotifier + 'a>(
         // SAFETY: as above.
         let _ = unsafe { lender.try_lend(&mut value) }.await;
         let _ = lender.lend_static(fixed).await.unwrap();
-        lender.lend_owned(value).await.unwrap()
+        lender.lend_pinned(value).await.unwrap()
     }
 }
 
@@ -431,7 +437,7 @@ fn lend_shared<'a, T: Send + Sync + 'static, N: AsyncNotifier + 'a>(
         // SAFETY: as above.
         let _ = unsafe { lender.try_lend(&value) }.await;
         let _ = lender.lend_static(fixed).await.unwrap();
-        lender.lend_owned(value).await.unwrap()
+        lender.lend_pinned(value).await.unwrap()
     }
 }
 
@@ -464,7 +470,7 @@ mod general_enough {
                 YieldNow::default().await;
                 *guard += 1;
             };
-            let (list, ()) = futures::join!(lender.lend_owned(list), borrow);
+            let (list, ()) = futures::join!(lender.lend_pinned(list), borrow);
             YieldNow::default().await;
             list.unwrap()[0] += 1;
         })
@@ -576,7 +582,7 @@ fn a_part_that_is_send_is_sent() {
 
     let mut channel = RefMutChannel::<Mixed>::new();
     let (mut lender, mut borrower) = channel.split();
-    lender.lend_while(&mut value, || {
+    lender.serve_while(&mut value, |_| {
         let mut part = RefMutGuard::map(borrower.try_borrow().unwrap(), |value| &mut value.anywhere);
         std::thread::scope(|scope| {
             scope.spawn(move || *part += 1);
@@ -586,7 +592,7 @@ fn a_part_that_is_send_is_sent() {
 
     let mut channel = RefChannel::<Mixed>::new();
     let (mut lender, mut borrower) = channel.split();
-    let seen = lender.lend_while(&value, || {
+    let seen = lender.serve_while(&value, |_| {
         let part = RefGuard::map(borrower.try_borrow().unwrap(), |value| &value.anywhere);
         std::thread::scope(|scope| scope.spawn(move || *part).join().unwrap())
     });
@@ -611,7 +617,7 @@ mod on_one_thread {
             unsafe { lender.try_lend(&mut value) }.await.unwrap();
             // SAFETY: as above.
             unsafe { lender.lend(&mut value) }.await.unwrap();
-            let value = lender.lend_owned(value).await.unwrap();
+            let value = lender.lend_pinned(value).await.unwrap();
             assert_eq!(*value, 3);
             let value = lender.lend_static(common::leak(Rc::new(0))).await.unwrap();
             assert_eq!(**value, 1);
@@ -635,7 +641,7 @@ mod on_one_thread {
             unsafe { lender.try_lend(&value) }.await.unwrap();
             // SAFETY: as above.
             unsafe { lender.lend(&value) }.await.unwrap();
-            assert_eq!(*lender.lend_owned(value).await.unwrap(), 5);
+            assert_eq!(*lender.lend_pinned(value).await.unwrap(), 5);
             let value: &'static Rc<u32> = common::leak(Rc::new(0));
             assert_eq!(**lender.lend_static(value).await.unwrap(), 0);
             drop(lender);
@@ -658,7 +664,7 @@ mod on_one_thread {
         let mut value = Rc::new(0);
         let mut channel = RefMutChannel::<Rc<u32>>::new();
         let (mut lender, mut borrower) = channel.split();
-        let taken = lender.lend_while(&mut value, || {
+        let taken = lender.serve_while(&mut value, |_| {
             *Rc::get_mut(&mut borrower.try_borrow().unwrap()).unwrap() += 1;
             *Rc::get_mut(&mut borrower.borrow_blocking().unwrap()).unwrap() += 1;
             *Rc::get_mut(&mut borrower.borrow_timeout(core::time::Duration::MAX).unwrap()).unwrap() += 1;
@@ -673,7 +679,7 @@ mod on_one_thread {
 
         let mut channel = RefChannel::<Rc<u32>>::new();
         let (mut lender, mut borrower) = channel.split();
-        let other = lender.lend_while(&value, || Rc::clone(&borrower.borrow_blocking().unwrap()));
+        let other = lender.serve_while(&value, |_| Rc::clone(&borrower.borrow_blocking().unwrap()));
         assert!(Rc::ptr_eq(&value, &other));
     }
 }

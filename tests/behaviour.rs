@@ -44,7 +44,7 @@ fn lend_offers_when_polled_and_completes_when_returned<N: AsyncNotifier>() {
 fn an_exclusive_loan_is_taken_once<N: AsyncNotifier>() {
     let mut channel = RefMutChannel::<u32, N>::new();
     let (mut lender, mut borrower) = channel.split();
-    let mut lend = pin!(lender.lend_owned(1));
+    let mut lend = pin!(lender.lend_pinned(1));
     assert!(poll_once(lend.as_mut()).is_pending());
     drop(borrower.try_borrow().unwrap());
     // The lender has not noticed yet; there is no offer all the same.
@@ -76,7 +76,7 @@ fn lend_fails_when_every_borrower_is_gone<N: AsyncNotifier>() {
         let lend = pin!(unsafe { lender.try_lend(&mut value) });
         assert_eq!(poll_once(lend), Poll::Ready(Err(TryLendError::Disconnected)));
     }
-    let owned = pollster::block_on(lender.lend_owned(5));
+    let owned = pollster::block_on(lender.lend_pinned(5));
     assert_eq!(owned, Err(LendError(5)));
     let boxed = pollster::block_on(lender.lend_boxed(Box::new(5)));
     assert_eq!(boxed, Err(LendError(Box::new(5))));
@@ -88,7 +88,7 @@ fn lend_fails_when_every_borrower_is_gone<N: AsyncNotifier>() {
 fn a_loan_that_was_returned_is_ok_though_the_borrower_is_gone<N: AsyncNotifier>() {
     let mut channel = RefMutChannel::<u32, N>::new();
     let (mut lender, mut borrower) = channel.split();
-    let mut lend = pin!(lender.lend_owned(1));
+    let mut lend = pin!(lender.lend_pinned(1));
     assert!(poll_once(lend.as_mut()).is_pending());
     *borrower.try_borrow().unwrap() += 1;
     drop(borrower);
@@ -102,7 +102,7 @@ fn values_come_back_from_owned_static_and_boxed<N: AsyncNotifier>() {
         let leaked: &'static mut Vec<u32> = common::leak(Vec::default());
         let (lent, ()) = futures::join!(
             async {
-                let owned = lender.lend_owned(vec![1]).await.unwrap();
+                let owned = lender.lend_pinned(vec![1]).await.unwrap();
                 let boxed = lender.lend_boxed(Box::new(vec![1])).await.unwrap();
                 let leaked = lender.lend_static(leaked).await.unwrap();
                 (owned, *boxed, leaked)
@@ -173,7 +173,7 @@ fn is_requested_stays_right_after_a_withdraw<N: AsyncNotifier>() {
     let mut borrow = pin!(borrower.borrow());
     assert!(poll_once(borrow.as_mut()).is_pending());
     {
-        let mut lend = pin!(lender.lend_owned(1));
+        let mut lend = pin!(lender.lend_pinned(1));
         assert!(poll_once(lend.as_mut()).is_pending());
         lend.as_mut().withdraw();
         assert_eq!(poll_once(lend), Poll::Ready(Err(LendError(1))));
@@ -183,7 +183,7 @@ fn is_requested_stays_right_after_a_withdraw<N: AsyncNotifier>() {
     assert!(poll_once(borrow.as_mut()).is_pending());
     assert!(lender.is_requested());
     {
-        let mut lend = pin!(lender.lend_owned(2));
+        let mut lend = pin!(lender.lend_pinned(2));
         assert!(poll_once(lend.as_mut()).is_pending());
         let Poll::Ready(Ok(guard)) = poll_once(borrow) else {
             panic!("it is on offer")
@@ -258,7 +258,7 @@ fn a_blocked_lender_is_told_when_the_borrower_goes<N: BlockingNotifier>() {
         Err(LendTimeoutError::Disconnected)
     );
     // Nobody is there to take it, and `f` runs all the same.
-    assert_eq!(lender.lend_while(&mut 1, || 5), 5);
+    assert_eq!(lender.serve_while(&mut 1, |_| 5), 5);
 }
 
 fn a_guard_outlives_nothing_but_its_loan<N: BlockingNotifier>() {
@@ -301,11 +301,11 @@ fn try_lend_blocking_lends_to_who_waits<N: BlockingNotifier>() {
     assert_eq!(value, 2);
 }
 
-fn lend_while_lends_again_and_again<N: BlockingNotifier>() {
+fn serve_while_lends_again_and_again<N: BlockingNotifier>() {
     let mut channel = RefMutChannel::<u32, N>::new();
     let (mut lender, mut borrower) = channel.split();
     let mut value = 0;
-    let result = lender.lend_while(&mut value, || {
+    let result = lender.serve_while(&mut value, |_| {
         for _ in 0..10 {
             *borrower.try_borrow().unwrap() += 1;
             *borrower.borrow_blocking().unwrap() += 1;
@@ -316,10 +316,10 @@ fn lend_while_lends_again_and_again<N: BlockingNotifier>() {
     assert_eq!(borrower.try_borrow().unwrap_err(), TryBorrowError::NotLent);
 }
 
-fn a_shared_lend_while_lends_again_and_again<N: BlockingNotifier>() {
+fn a_shared_serve_while_lends_again_and_again<N: BlockingNotifier>() {
     let mut channel = RefChannel::<u32, N>::new();
     let (mut lender, mut borrower) = channel.split();
-    lender.lend_while(&7, || {
+    lender.serve_while(&7, |_| {
         for _ in 0..10 {
             let one = borrower.try_borrow().unwrap();
             let two = RefGuard::clone(&one);
@@ -349,16 +349,16 @@ fn waits_for_the_guard<N: BlockingNotifier>(lend: impl FnOnce(&mut ref_channel::
     });
 }
 
-fn lend_while_waits_for_the_guard_after_the_closure<N: BlockingNotifier>() {
+fn serve_while_waits_for_the_guard_after_the_closure<N: BlockingNotifier>() {
     waits_for_the_guard::<N>(|lender, taken| {
-        lender.lend_while(&mut 1, || taken.wait());
+        lender.serve_while(&mut 1, |_| taken.wait());
     });
 }
 
-fn lend_while_waits_for_the_guard_also_if_the_closure_panics<N: BlockingNotifier>() {
+fn serve_while_waits_for_the_guard_also_if_the_closure_panics<N: BlockingNotifier>() {
     waits_for_the_guard::<N>(|lender, taken| {
         let panic = catch_unwind(AssertUnwindSafe(|| {
-            lender.lend_while(&mut 1, || {
+            lender.serve_while(&mut 1, |_| {
                 taken.wait();
                 panic!("in f");
             })
@@ -407,7 +407,7 @@ fn timeouts_of_zero_and_of_for_ever<N: BlockingNotifier>() {
     assert!(!lender.is_requested());
     assert_eq!(lender.try_lend_blocking(&mut 1), Err(TryLendError::NotRequested));
     // No time at all is enough for what is on offer already.
-    lender.lend_while(&mut 1, || drop(borrower.borrow_timeout(Duration::ZERO).unwrap()));
+    lender.serve_while(&mut 1, |_| drop(borrower.borrow_timeout(Duration::ZERO).unwrap()));
     let mut value = 1;
     thread::scope(|scope| {
         scope.spawn(move || *borrower.borrow_timeout(Duration::MAX).unwrap() += 1);
@@ -420,7 +420,7 @@ fn a_value_that_is_not_send_is_lent_on_one_thread<N: AsyncNotifier>() {
     let mut channel = RefMutChannel::<Rc<Cell<u32>>, N>::new();
     let (mut lender, mut borrower) = channel.split();
     let value = Rc::new(Cell::new(1));
-    let mut lend = pin!(lender.lend_owned(value.clone()));
+    let mut lend = pin!(lender.lend_pinned(value.clone()));
     assert!(poll_once(lend.as_mut()).is_pending());
     borrower.try_borrow().unwrap().set(2);
     assert!(poll_once(lend).is_ready());
@@ -450,11 +450,11 @@ fn a_shared_loan_admits_until_the_first_guard_is_dropped<N: AsyncNotifier + Mult
     assert_eq!(poll_once(lend), Poll::Ready(Ok("shared")));
 }
 
-fn a_shared_lend_while_is_open_to_all_together<N: BlockingNotifier + MultiNotifier>() {
+fn a_shared_serve_while_is_open_to_all_together<N: BlockingNotifier + MultiNotifier>() {
     let mut channel = RefChannel::<u32, N>::new();
     let (mut lender, borrower) = channel.split();
     let together = Barrier::new(3);
-    lender.lend_while(&7, || {
+    lender.serve_while(&7, |_| {
         thread::scope(|scope| {
             for _ in 0..3 {
                 let mut borrower = borrower.clone();
@@ -477,7 +477,7 @@ fn a_shared_lend_while_is_open_to_all_together<N: BlockingNotifier + MultiNotifi
 fn parts_of_an_exclusive_guard<N: AsyncNotifier>() {
     let mut channel = RefMutChannel::<(u32, [u8; 4]), N>::new();
     let (mut lender, mut borrower) = channel.split();
-    let mut lend = pin!(lender.lend_owned((1, [0; 4])));
+    let mut lend = pin!(lender.lend_pinned((1, [0; 4])));
     assert!(poll_once(lend.as_mut()).is_pending());
 
     let guard = borrower.try_borrow().unwrap();
@@ -503,7 +503,7 @@ fn parts_of_an_exclusive_guard<N: AsyncNotifier>() {
 fn parts_of_a_shared_guard<N: AsyncNotifier>() {
     let mut channel = RefChannel::<(u32, String), N>::new();
     let (mut lender, mut borrower) = channel.split();
-    let mut lend = pin!(lender.lend_owned((1, "text".into())));
+    let mut lend = pin!(lender.lend_pinned((1, "text".into())));
     assert!(poll_once(lend.as_mut()).is_pending());
     let whole = borrower.try_borrow().unwrap();
     let again = RefGuard::filter_map(RefGuard::clone(&whole), |_| None::<&u32>).unwrap_err();
@@ -522,7 +522,7 @@ fn a_panic_in_map_ends_the_loan<N: AsyncNotifier>() {
     let mut channel = RefMutChannel::<u32, N>::new();
     let (mut lender, mut borrower) = channel.split();
     for kind in 0..3 {
-        let mut lend = pin!(lender.lend_owned(1));
+        let mut lend = pin!(lender.lend_pinned(1));
         assert!(poll_once(lend.as_mut()).is_pending());
         let guard = borrower.try_borrow().unwrap();
         let panic = catch_unwind(AssertUnwindSafe(|| match kind {
@@ -600,7 +600,7 @@ fn split_starts_afresh<N: AsyncNotifier + BlockingNotifier>() {
         let mut borrow = Box::pin(borrower.borrow());
         assert!(poll_once(borrow.as_mut()).is_pending());
         common::forget(borrow);
-        let mut lend = Box::pin(lender.lend_owned(1));
+        let mut lend = Box::pin(lender.lend_pinned(1));
         assert!(poll_once(lend.as_mut()).is_pending());
         common::forget(lend);
         common::forget(borrower.try_borrow().unwrap());
@@ -611,7 +611,7 @@ fn split_starts_afresh<N: AsyncNotifier + BlockingNotifier>() {
         assert!(!lender.is_requested() && !lender.is_disconnected() && !borrower.is_disconnected());
         assert_eq!(borrower.try_borrow().unwrap_err(), TryBorrowError::NotLent);
         let mut value = 1;
-        lender.lend_while(&mut value, || *borrower.try_borrow().unwrap() += 1);
+        lender.serve_while(&mut value, |_| *borrower.try_borrow().unwrap() += 1);
         assert_eq!(value, 2);
     }
 }
@@ -623,7 +623,7 @@ fn try_split_of_a_static() {
         let (mut lender, mut borrower) = CHANNEL.try_split().unwrap();
         assert!(CHANNEL.try_split().is_none());
         let mut value = 1;
-        lender.lend_while(&mut value, || *borrower.try_borrow().unwrap() += 1);
+        lender.serve_while(&mut value, |_| *borrower.try_borrow().unwrap() += 1);
         assert_eq!(value, 2);
         drop(lender);
         assert!(CHANNEL.try_split().is_none(), "a half is out");
@@ -641,7 +641,7 @@ fn try_split_of_a_static() {
 fn try_split_of_a_static_with_a_forgotten_guard() {
     static CHANNEL: RefMutChannel<u32> = RefMutChannel::new();
     let (mut lender, mut borrower) = CHANNEL.try_split().unwrap();
-    let mut lend = Box::pin(lender.lend_owned(1));
+    let mut lend = Box::pin(lender.lend_pinned(1));
     assert!(poll_once(lend.as_mut()).is_pending());
     common::forget(borrower.try_borrow().unwrap());
     common::forget(lend);
@@ -686,7 +686,7 @@ fn halves_of_a_borrowed_value_type<N: BlockingNotifier>() {
         let mut channel = RefMutChannel::<&mut String, N>::new();
         let (mut lender, mut borrower) = channel.split();
         let mut reference = &mut text;
-        lender.lend_while(&mut reference, || borrower.try_borrow().unwrap().push('b'));
+        lender.serve_while(&mut reference, |_| borrower.try_borrow().unwrap().push('b'));
     }
     assert_eq!(text, "ab");
 }
@@ -722,7 +722,7 @@ fn an_open_exclusive_loan_goes_from_borrower_to_borrower<N: BlockingNotifier + M
     let (mut lender, borrower) = channel.split();
     let each = common::rounds(2_000);
     let mut value = 0;
-    lender.lend_while(&mut value, || {
+    lender.serve_while(&mut value, |_| {
         thread::scope(|scope| {
             for _ in 0..4 {
                 let mut borrower = borrower.clone();
@@ -747,7 +747,7 @@ fn a_wake_is_passed_on_when_the_woken_one_is_cancelled<N: AsyncNotifier + MultiN
     assert!(poll_with(first.as_mut(), &waker[0]).is_pending());
     assert!(poll_with(second.as_mut(), &waker[1]).is_pending());
     let before = [woken[0].get(), woken[1].get()];
-    let mut lend = pin!(lender.lend_owned(1));
+    let mut lend = pin!(lender.lend_pinned(1));
     assert!(poll_once(lend.as_mut()).is_pending());
     // Whoever was woken gives up; then the other one is woken. (`Spin` had woken both from the start.)
     if woken[0].get() > before[0] || before[0] > 0 {
@@ -766,7 +766,7 @@ fn the_lender_is_told_by_the_last_of_many_borrowers<N: AsyncNotifier + MultiNoti
     let mut channel = RefMutChannel::<u32, N>::new();
     let (mut lender, one) = channel.split();
     let two = one.clone();
-    let mut lend = pin!(lender.lend_owned(1));
+    let mut lend = pin!(lender.lend_pinned(1));
     assert!(poll_once(lend.as_mut()).is_pending());
     drop(one);
     assert!(poll_once(lend.as_mut()).is_pending());
@@ -813,10 +813,10 @@ backends!(blocking:
     a_blocked_lender_is_told_when_the_borrower_goes,
     a_guard_outlives_nothing_but_its_loan,
     try_lend_blocking_lends_to_who_waits,
-    lend_while_lends_again_and_again,
-    a_shared_lend_while_lends_again_and_again,
-    lend_while_waits_for_the_guard_after_the_closure,
-    lend_while_waits_for_the_guard_also_if_the_closure_panics,
+    serve_while_lends_again_and_again,
+    a_shared_serve_while_lends_again_and_again,
+    serve_while_waits_for_the_guard_after_the_closure,
+    serve_while_waits_for_the_guard_also_if_the_closure_panics,
     lend_timeout_waits_for_the_guard_however_long,
     timeouts_of_zero_and_of_for_ever,
     run_blocking_runs_on_the_borrowers_thread,
@@ -826,7 +826,7 @@ backends!(blocking:
 );
 backends!(many:
     a_shared_loan_admits_until_the_first_guard_is_dropped,
-    a_shared_lend_while_is_open_to_all_together,
+    a_shared_serve_while_is_open_to_all_together,
     cloned_borrowers_get_one_exclusive_loan_each,
     an_open_exclusive_loan_goes_from_borrower_to_borrower,
     a_wake_is_passed_on_when_the_woken_one_is_cancelled,

@@ -47,7 +47,7 @@ fn the_executor_is_let_in_once_and_the_offer_stays<M: Mutability, N: AsyncNotifi
 fn exclusive<N: AsyncNotifier + BlockingNotifier>() {
     let mut channel = RefMutChannel::<u32, N>::new();
     let (mut lender, mut borrower) = channel.split();
-    lender.lend_while(&mut 0, || {
+    lender.serve_while(&mut 0, |_| {
         the_executor_is_let_in_once_and_the_offer_stays(&mut borrower)
     });
 }
@@ -55,14 +55,14 @@ fn exclusive<N: AsyncNotifier + BlockingNotifier>() {
 fn shared<N: AsyncNotifier + BlockingNotifier>() {
     let mut channel = RefChannel::<u32, N>::new();
     let (mut lender, mut borrower) = channel.split();
-    lender.lend_while(&0, || the_executor_is_let_in_once_and_the_offer_stays(&mut borrower));
+    lender.serve_while(&0, |_| the_executor_is_let_in_once_and_the_offer_stays(&mut borrower));
 }
 
 /// The same future completes when it is polled again.
 fn a_pending_borrow_is_granted_at_the_next_poll<N: AsyncNotifier + BlockingNotifier>() {
     let mut channel = RefMutChannel::<u32, N>::new();
     let (mut lender, mut borrower) = channel.split();
-    lender.lend_while(&mut 0, || {
+    lender.serve_while(&mut 0, |_| {
         for _ in 0..BUDGET {
             assert!(poll_once(pin!(borrower.borrow())).is_ready());
         }
@@ -75,7 +75,7 @@ fn a_pending_borrow_is_granted_at_the_next_poll<N: AsyncNotifier + BlockingNotif
 fn a_wait_begins_a_new_budget<N: AsyncNotifier + BlockingNotifier>() {
     let mut channel: Channel<u32, Exclusive, N> = Channel::new();
     let (mut lender, mut borrower) = channel.split();
-    lender.lend_while(&mut 0, || {
+    lender.serve_while(&mut 0, |_| {
         for _ in 0..BUDGET - 1 {
             assert!(poll_once(pin!(borrower.borrow())).is_ready());
         }
@@ -83,10 +83,10 @@ fn a_wait_begins_a_new_budget<N: AsyncNotifier + BlockingNotifier>() {
     {
         let mut borrow = pin!(borrower.borrow());
         assert!(poll_once(borrow.as_mut()).is_pending());
-        let waited = lender.lend_while(&mut 0, || poll_once(borrow).is_ready());
+        let waited = lender.serve_while(&mut 0, |_| poll_once(borrow).is_ready());
         assert!(waited);
     }
-    lender.lend_while(&mut 0, || assert_eq!(grants_until_pending(&mut borrower).0, BUDGET));
+    lender.serve_while(&mut 0, |_| assert_eq!(grants_until_pending(&mut borrower).0, BUDGET));
 }
 
 /// A backend whose registrations have another key than the usual one, which the shortcut of `borrow` leaves to the general path.
@@ -132,7 +132,7 @@ fn a_wait_with_another_key_begins_a_new_budget() {
 fn a_sibling_runs<N: AsyncNotifier + BlockingNotifier>() {
     let mut channel = RefMutChannel::<u32, N>::new();
     let (mut lender, mut borrower) = channel.split();
-    lender.lend_while(&mut 0, || {
+    lender.serve_while(&mut 0, |_| {
         let stop = Cell::new(false);
         let greedy = async {
             while !stop.get() {

@@ -13,11 +13,11 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use common::{Counted, backends, dawdle, message, no_hang, poll_once, rounds};
-use ref_channel::future::{Lend, LendBoxed, LendOwned, LendStatic, TryLend};
+use ref_channel::future::{Lend, LendBoxed, LendOwned, LendPinned, LendStatic, TryLend};
 use ref_channel::notifier::{AsyncNotifier, BlockingNotifier, MultiNotifier};
 use ref_channel::{Exclusive, RefChannel, RefGuard, RefMutChannel, RefMutLender, TryBorrowError, TryLendError};
 
-// ----- the five futures that lend, behind one interface ----------------------------------------------------------
+// ----- the futures that lend once, behind one interface ------------------------------------------------------------
 
 trait Loan {
     /// Whether it was borrowed.
@@ -38,18 +38,33 @@ macro_rules! loan {
         }
     )* };
 }
-loan!(Lend, TryLend, LendOwned, LendStatic, LendBoxed);
+loan!(Lend, TryLend, LendPinned, LendStatic, LendOwned, LendBoxed);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Lend,
     TryLend,
-    Owned,
+    Pinned,
     Static,
+    Owned,
     Boxed,
 }
 
-const KINDS: [Kind; 5] = [Kind::Lend, Kind::TryLend, Kind::Owned, Kind::Static, Kind::Boxed];
+const KINDS: [Kind; 6] = [
+    Kind::Lend,
+    Kind::TryLend,
+    Kind::Pinned,
+    Kind::Static,
+    Kind::Owned,
+    Kind::Boxed,
+];
+
+impl Kind {
+    /// Dropped while the value is out, the future waits for the guard.
+    fn blocks(self) -> bool {
+        matches!(self, Kind::Lend | Kind::TryLend | Kind::Pinned)
+    }
+}
 
 /// # Safety
 /// What it returns is not forgotten.
@@ -63,6 +78,7 @@ unsafe fn lend<'l, N: AsyncNotifier>(
         Kind::Lend => Box::pin(unsafe { lender.lend(value) }),
         // SAFETY: as the caller promises.
         Kind::TryLend => Box::pin(unsafe { lender.try_lend(value) }),
+        Kind::Pinned => Box::pin(lender.lend_pinned(1)),
         Kind::Owned => Box::pin(lender.lend_owned(1)),
         Kind::Static => Box::pin(lender.lend_static(common::leak(1))),
         Kind::Boxed => Box::pin(lender.lend_boxed(Box::new(1))),
@@ -76,7 +92,7 @@ fn works_as_ever<N: AsyncNotifier>(
 ) {
     assert!(!lender.is_requested());
     assert_eq!(borrower.try_borrow().unwrap_err(), TryBorrowError::NotLent);
-    let mut next = pin!(lender.lend_owned(7));
+    let mut next = pin!(lender.lend_pinned(7));
     assert!(poll_once(next.as_mut()).is_pending());
     *borrower.try_borrow().unwrap() += 1;
     assert_eq!(poll_once(next), Poll::Ready(Ok(8)));
@@ -188,7 +204,7 @@ fn dropped_or_withdrawn_after_it_was_returned<N: AsyncNotifier>() {
     }
 }
 
-/// The drop of a lend future blocks until the guard is back, also after a withdraw; but not that of a boxed one.
+/// The drop of a lend future blocks until the guard is back, also after a withdraw; but only where the value would go otherwise.
 fn dropped_while_it_is_out<N: AsyncNotifier>() {
     for kind in KINDS {
         for withdraw in [false, true] {
@@ -203,7 +219,7 @@ fn dropped_while_it_is_out<N: AsyncNotifier>() {
                     out.store(true, Ordering::SeqCst);
                     taken.wait();
                     dropping.wait();
-                    if kind == Kind::Boxed {
+                    if !kind.blocks() {
                         // Only to be passed if the drop does not block.
                         dropped.wait();
                     } else {
@@ -226,7 +242,7 @@ fn dropped_while_it_is_out<N: AsyncNotifier>() {
                 }
                 dropping.wait();
                 drop(loan);
-                if kind == Kind::Boxed {
+                if !kind.blocks() {
                     dropped.wait();
                 } else {
                     assert!(!out.load(Ordering::SeqCst), "{kind:?} let go of a value that was out");
@@ -268,7 +284,7 @@ fn a_shared_loan_dropped_while_it_is_out<N: AsyncNotifier>() {
                 }
             });
         });
-        let mut loan = Box::pin(lender.lend_owned(String::from("lent")));
+        let mut loan = Box::pin(lender.lend_pinned(String::from("lent")));
         assert!(poll_once(loan.as_mut()).is_pending());
         taken.wait();
         dropping.wait();
@@ -309,7 +325,7 @@ fn the_race_of_drop_and_take<N: AsyncNotifier + 'static>() {
         while !lender.is_disconnected() {
             round += 1;
             if round % 2 == 0 {
-                let mut loan = pin!(lender.lend_owned(Alive(AtomicBool::new(true))));
+                let mut loan = pin!(lender.lend_pinned(Alive(AtomicBool::new(true))));
                 let _ = poll_once(loan.as_mut());
                 if round % 4 == 0 {
                     thread::yield_now();
@@ -482,7 +498,7 @@ fn a_borrow_can_be_dropped_at_any_time<N: AsyncNotifier>() {
     // Exactly as the loan is offered: that is not lost, and the lender does not return without it having been seen.
     let mut borrow = Box::pin(borrower.borrow());
     assert!(poll_once(borrow.as_mut()).is_pending());
-    let mut loan = Box::pin(lender.lend_owned(1));
+    let mut loan = Box::pin(lender.lend_pinned(1));
     assert!(poll_once(loan.as_mut()).is_pending());
     drop(borrow);
     assert!(poll_once(loan.as_mut()).is_pending());
@@ -648,7 +664,7 @@ fn a_panic_while_the_value_is_out_waits_for_it() {
             drop(guard);
         });
         let panic = catch_unwind(AssertUnwindSafe(|| {
-            let mut loan = pin!(lender.lend_owned(1));
+            let mut loan = pin!(lender.lend_pinned(1));
             assert!(poll_once(loan.as_mut()).is_pending());
             taken.wait();
             panic!("beside the loan");

@@ -103,7 +103,7 @@ fn async_over_a_mutex() {
         let value = pollster::block_on(async {
             let mut value = 0;
             loop {
-                match lender.lend_owned(value).await {
+                match lender.lend_pinned(value).await {
                     Ok(back) => value = back,
                     Err(error) => break error.into_inner(),
                 }
@@ -309,7 +309,7 @@ fn the_promises_to_a_notifier_are_kept_by_threads() {
             match round % 4 {
                 0 => _ = lender.lend_timeout(&mut value, Duration::from_nanos(1)),
                 1 => _ = lender.try_lend_blocking(&mut value),
-                2 => lender.lend_while(&mut value, thread::yield_now),
+                2 => lender.serve_while(&mut value, |_| thread::yield_now()),
                 _ if lender.lend_blocking(&mut value).is_err() => break,
                 _ => {}
             }
@@ -343,7 +343,7 @@ fn the_promises_to_a_notifier_are_kept_by_tasks() {
         for round in 0.. {
             let back = match round % 4 {
                 0 => {
-                    let mut lend = pin!(lender.lend_owned(value));
+                    let mut lend = pin!(lender.lend_pinned(value));
                     match poll_once(lend.as_mut()) {
                         Poll::Ready(back) => back,
                         Poll::Pending => {
@@ -361,7 +361,7 @@ fn the_promises_to_a_notifier_are_kept_by_tasks() {
                     let _ = poll_once(pin!(unsafe { lender.try_lend(&mut value) }));
                     continue;
                 }
-                _ => pollster::block_on(lender.lend_owned(value)),
+                _ => pollster::block_on(lender.lend_pinned(value)),
             };
             match back {
                 Ok(back) => value = back,
@@ -378,13 +378,13 @@ fn the_promises_to_a_notifier_are_kept_by_tasks() {
     assert_eq!(Checked::<1>::verdict(), [""; 0]);
 }
 
-/// A `lend_while` that had to wait for a forgotten loan does not wait while its closure runs, so nobody is to
+/// A `serve_while` that had to wait for a forgotten loan does not wait while its closure runs, so nobody is to
 /// notify it then: it has deregistered.
 #[test]
-fn lend_while_after_a_forgotten_loan_is_not_notified_while_its_closure_runs() {
+fn serve_while_after_a_forgotten_loan_is_not_notified_while_its_closure_runs() {
     no_hang(|| {
         let (mut lender, mut borrower) = RefMutChannel::<u32, Checked<2>>::new().into_split();
-        let mut stale = Box::pin(lender.lend_owned(1));
+        let mut stale = Box::pin(lender.lend_pinned(1));
         assert!(poll_once(stale.as_mut()).is_pending());
         common::forget(stale);
         let parks = tell_parks();
@@ -402,7 +402,7 @@ fn lend_while_after_a_forgotten_loan_is_not_notified_while_its_closure_runs() {
         });
         is_taken.recv().unwrap();
         let mut value = 1;
-        lender.lend_while(&mut value, || {
+        lender.serve_while(&mut value, |_| {
             go.send(()).unwrap();
             is_done.recv().unwrap();
         });
@@ -450,7 +450,7 @@ fn one_that_never_notifies() {
         Err(LendTimeoutError::Timeout)
     );
     {
-        let mut lend = pin!(lender.lend_owned(1));
+        let mut lend = pin!(lender.lend_pinned(1));
         assert!(poll_once(lend.as_mut()).is_pending());
         *borrower.try_borrow().unwrap() += 1;
         assert_eq!(poll_once(lend.as_mut()), Poll::Ready(Ok(2)));
@@ -537,7 +537,7 @@ fn panics_but_not_while_it_is_out(lend: fn(&mut PanickingLender<'_>, &mut u32)) 
 
         // And nothing is stuck. Nobody waits in this loan, so nobody is notified.
         let mut borrower = borrowing.join().unwrap();
-        lender.lend_while(&mut value, || *borrower.try_borrow().unwrap() += 1);
+        lender.serve_while(&mut value, |_| *borrower.try_borrow().unwrap() += 1);
         assert_eq!(value, 3);
     });
 }
@@ -558,8 +558,8 @@ fn no_lend_timeout_unwinds_while_the_value_is_out() {
 }
 
 #[test]
-fn no_lend_while_unwinds_while_the_value_is_out() {
-    panics_but_not_while_it_is_out(|lender, value| lender.lend_while(value, || unreachable!("the offer panicked")));
+fn no_serve_while_unwinds_while_the_value_is_out() {
+    panics_but_not_while_it_is_out(|lender, value| lender.serve_while(value, |_| unreachable!("the offer panicked")));
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn question_marks_in_a_chain() {
         let mut channel = RefMutChannel::<u32>::new();
         let (mut lender, borrower) = channel.split();
         drop(borrower);
-        let value = pollster::block_on(lender.lend_owned(5))?;
+        let value = pollster::block_on(lender.lend_pinned(5))?;
         unreachable!("{value} was not borrowed")
     }
     assert_eq!(all().unwrap_err().to_string(), "the loan was not borrowed");
@@ -122,7 +122,7 @@ fn polled_after_completion() {
     twice!("Lend", unsafe { lender.lend(&mut value) });
     // SAFETY: it completes.
     twice!("TryLend", unsafe { lender.try_lend(&mut value) });
-    twice!("LendOwned", lender.lend_owned(1));
+    twice!("LendPinned", lender.lend_pinned(1));
     twice!("LendStatic", lender.lend_static(common::leak(1)));
     twice!("LendBoxed", lender.lend_boxed(Box::new(1)));
 
@@ -138,13 +138,13 @@ fn a_misused_future_leaves_the_channel_in_order() {
     let mut channel = RefMutChannel::<u32>::new();
     let (mut lender, mut borrower) = channel.split();
     {
-        let mut loan = pin!(lender.lend_owned(1));
+        let mut loan = pin!(lender.lend_pinned(1));
         assert!(poll_once(loan.as_mut()).is_pending());
         drop(borrower.try_borrow().unwrap());
         assert!(poll_once(loan.as_mut()).is_ready());
-        ended("LendOwned", loan.as_mut());
+        ended("LendPinned", loan.as_mut());
     }
     let mut value = 1;
-    lender.lend_while(&mut value, || *borrower.try_borrow().unwrap() += 1);
+    lender.serve_while(&mut value, |_| *borrower.try_borrow().unwrap() += 1);
     assert_eq!(value, 2);
 }

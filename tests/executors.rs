@@ -43,7 +43,7 @@ async fn lend_all<N: AsyncNotifier>(mut lender: Lender<N>) -> Ledger {
     let mut ledger = Ledger::default();
     for round in 0_u64.. {
         ledger = if round % 2 == 0 {
-            match lender.lend_owned(ledger).await {
+            match lender.lend_pinned(ledger).await {
                 Ok(ledger) => ledger,
                 Err(error) => return error.into_inner(),
             }
@@ -337,7 +337,7 @@ fn many_tasks_read_together<N: AsyncNotifier + MultiNotifier + 'static>() {
             drop(borrower);
             let mut list = vec![0; 16];
             loop {
-                match lender.lend_owned(list).await {
+                match lender.lend_pinned(list).await {
                     Ok(back) => list = back,
                     Err(_) => break,
                 }

@@ -54,7 +54,7 @@ fn while_lent<const BORROWERS: usize, N: Fair>(f: impl FnOnce([Borrows<'_, N>; B
     let (mut lender, borrower) = channel.split();
     let borrowers = std::array::from_fn(|_| borrower.clone());
     drop(borrower);
-    lender.lend_while(&mut 0, || f(borrowers));
+    lender.serve_while(&mut 0, |_| f(borrowers));
 }
 
 /// `patient` waits while `chatty` has the loan, is woken by its return, and finds that `chatty` has it again.
@@ -109,14 +109,14 @@ fn nor_from_loan_to_loan<N: Fair>() {
     let (count, waker) = Count::new();
     assert!(poll_with(borrow.as_mut(), &waker).is_pending());
     {
-        let mut lend = pin!(lender.lend_owned(1));
+        let mut lend = pin!(lender.lend_pinned(1));
         assert!(poll_once(lend.as_mut()).is_pending());
         assert_eq!(count.get(), 1);
         drop(chatty.try_borrow().expect("it was quicker"));
         assert_eq!(poll_once(lend), Poll::Ready(Ok(1)));
         assert!(poll_with(borrow.as_mut(), &waker).is_pending());
     }
-    let mut lend = pin!(lender.lend_owned(2));
+    let mut lend = pin!(lender.lend_pinned(2));
     assert!(poll_once(lend.as_mut()).is_pending());
     assert_eq!(chatty.try_borrow().unwrap_err(), TryBorrowError::NotLent);
     let Poll::Ready(Ok(guard)) = poll_once(borrow) else {
@@ -181,14 +181,14 @@ fn a_wake_of_a_forgotten_future_is_the_next_calls<N: Fair>() {
         forget(forgotten);
     }
     {
-        let mut lend = pin!(lender.lend_owned(1));
+        let mut lend = pin!(lender.lend_pinned(1));
         assert!(poll_once(lend.as_mut()).is_pending());
         let guard = chatty.try_borrow().expect("it was quicker");
         assert!(poll_once(borrow.as_mut()).is_pending());
         drop(guard);
         assert!(poll_once(lend).is_ready());
     }
-    let mut lend = pin!(lender.lend_owned(2));
+    let mut lend = pin!(lender.lend_pinned(2));
     assert!(poll_once(lend.as_mut()).is_pending());
     assert!(forgetful.borrow_timeout(std::time::Duration::ZERO).is_ok());
 }
@@ -366,7 +366,7 @@ fn a_second_offer_wakes_a_second_borrower<N: Fair>() {
         count
     });
     for offers in 1..=2 {
-        let mut lend = pin!(lender.lend_owned(0));
+        let mut lend = pin!(lender.lend_pinned(0));
         assert!(poll_once(lend.as_mut()).is_pending());
         let woken = counts.iter().filter(|count| count.get() > 0).count();
         assert_eq!(woken, offers);

@@ -32,7 +32,7 @@ const KINDS: [Kind; 3] = [Kind::Owned, Kind::Static, Kind::Boxed];
 fn forget_a_loan<N: AsyncNotifier>(kind: Kind, lender: &mut RefMutLender<'_, u32, N>) {
     match kind {
         Kind::Owned => {
-            let mut loan = Box::pin(lender.lend_owned(STALE));
+            let mut loan = Box::pin(lender.lend_pinned(STALE));
             assert!(poll_once(loan.as_mut()).is_pending());
             forget(loan);
         }
@@ -94,7 +94,7 @@ fn the_next_loan_withdraws_a_stale_offer<N: AsyncNotifier + BlockingNotifier>() 
         assert_eq!(value, 3);
 
         forget_a_loan(kind, &mut lender);
-        lender.lend_while(&mut value, || *borrower.try_borrow().unwrap() += 1);
+        lender.serve_while(&mut value, |_| *borrower.try_borrow().unwrap() += 1);
         assert_eq!(value, 4, "{kind:?}");
 
         forget_a_loan(kind, &mut lender);
@@ -202,20 +202,20 @@ fn the_next_loan_waits_for_the_guard_of_a_forgotten_one<N: AsyncNotifier + Block
         }
         {
             // Withdrawn before it could begin.
-            let mut next = pin!(lender.lend_owned(5));
+            let mut next = pin!(lender.lend_pinned(5));
             assert!(poll_once(next.as_mut()).is_pending());
             next.as_mut().withdraw();
             assert_eq!(poll_once(next), Poll::Ready(Err(LendError(5))));
         }
         {
             // Forgotten before it could begin.
-            let mut next = Box::pin(lender.lend_owned(6));
+            let mut next = Box::pin(lender.lend_pinned(6));
             assert!(poll_once(next.as_mut()).is_pending());
             forget(next);
         }
         {
             let (woken, waker) = Count::new();
-            let mut next = pin!(lender.lend_owned(1));
+            let mut next = pin!(lender.lend_pinned(1));
             assert!(poll_with(next.as_mut(), &waker).is_pending());
             *guard += 1;
             assert_eq!(*guard, STALE + 1, "{kind:?}: it is what it was");
@@ -266,10 +266,10 @@ fn lend_timeout_waits_for_the_guard_of_a_forgotten_loan<N: AsyncNotifier + Block
     while_a_stale_loan_is_out::<N>(|lender, value, _| lender.lend_timeout(value, Duration::MAX).unwrap());
 }
 
-fn lend_while_waits_for_the_guard_of_a_forgotten_loan_before_its_closure<N: AsyncNotifier + BlockingNotifier>() {
+fn serve_while_waits_for_the_guard_of_a_forgotten_loan_before_its_closure<N: AsyncNotifier + BlockingNotifier>() {
     while_a_stale_loan_is_out::<N>(|lender, value, out| {
         let before = *value;
-        lender.lend_while(value, || {
+        lender.serve_while(value, |_| {
             assert!(!out.load(Ordering::SeqCst), "the stale loan was out");
         });
         // The second borrow may not have come in time.
@@ -345,7 +345,7 @@ fn a_forgotten_borrow_is_repaired_by_the_next<N: AsyncNotifier + BlockingNotifie
         let (woken, waker) = Count::new();
         let mut borrow = Box::pin(borrower.borrow());
         assert!(poll_with(borrow.as_mut(), &waker).is_pending());
-        let mut loan = pin!(lender.lend_owned(1));
+        let mut loan = pin!(lender.lend_pinned(1));
         assert!(poll_once(loan.as_mut()).is_pending());
         assert!(woken.get() > 0, "the borrow that waits is woken, not a forgotten one");
         assert!(poll_once(borrow.as_mut()).is_ready());
@@ -356,7 +356,7 @@ fn a_forgotten_borrow_is_repaired_by_the_next<N: AsyncNotifier + BlockingNotifie
     // The forgotten one was notified, and then the loan is taken by `try_borrow`.
     forget_a_borrow(&mut borrower);
     {
-        let mut loan = pin!(lender.lend_owned(1));
+        let mut loan = pin!(lender.lend_pinned(1));
         assert!(poll_once(loan.as_mut()).is_pending());
         drop(borrower.try_borrow().unwrap());
         assert_eq!(poll_once(loan), Poll::Ready(Ok(1)));
@@ -396,7 +396,7 @@ fn a_forgotten_borrow_of_one_of_many_is_repaired_by_the_drop_of_its_half<N: Asyn
     let (woken, waker) = Count::new();
     let mut borrow = Box::pin(two.borrow());
     assert!(poll_with(borrow.as_mut(), &waker).is_pending());
-    let mut loan = pin!(lender.lend_owned(1));
+    let mut loan = pin!(lender.lend_pinned(1));
     assert!(poll_once(loan.as_mut()).is_pending());
     // The wake may have gone to the forgotten one.
     drop(one);
@@ -464,11 +464,11 @@ fn forgotten_halves_tell_nobody<N: AsyncNotifier>() {
         let (mut lender, borrower) = channel.split();
         forget(borrower);
         assert!(!lender.is_disconnected());
-        assert!(poll_once(pin!(lender.lend_owned(1))).is_pending());
+        assert!(poll_once(pin!(lender.lend_pinned(1))).is_pending());
     }
     // The next split starts afresh.
     let (mut lender, mut borrower) = channel.split();
-    let mut loan = pin!(lender.lend_owned(1));
+    let mut loan = pin!(lender.lend_pinned(1));
     assert!(poll_once(loan.as_mut()).is_pending());
     drop(borrower.try_borrow().unwrap());
     assert_eq!(poll_once(loan), Poll::Ready(Ok(1)));
@@ -515,7 +515,7 @@ backends!(both:
     the_next_loan_waits_for_the_guard_of_a_forgotten_one,
     lend_blocking_waits_for_the_guard_of_a_forgotten_loan,
     lend_timeout_waits_for_the_guard_of_a_forgotten_loan,
-    lend_while_waits_for_the_guard_of_a_forgotten_loan_before_its_closure,
+    serve_while_waits_for_the_guard_of_a_forgotten_loan_before_its_closure,
     a_forgotten_borrow_is_repaired_by_the_next,
     a_forgotten_guard_ends_nothing,
     a_forgotten_part_of_a_shared_guard_ends_nothing,

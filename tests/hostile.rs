@@ -267,7 +267,7 @@ fn plays<M: Mutability, N: AsyncNotifier + 'static>() -> Vec<(&'static str, Play
             0
         }),
         ("a lend is polled twice and dropped", |lender, _, injector| {
-            let mut lend = Some(Box::pin(lender.lend_owned(injector.value())));
+            let mut lend = Some(Box::pin(lender.lend_pinned(injector.value())));
             let _ = step!(lend, injector);
             let _ = step!(lend, injector);
             survive(|| drop(lend));
@@ -308,7 +308,7 @@ fn plays<M: Mutability, N: AsyncNotifier + 'static>() -> Vec<(&'static str, Play
             0
         }),
         ("a lend is forgotten, another begins", |lender, borrower, injector| {
-            let mut lend = Some(Box::pin(lender.lend_owned(injector.value())));
+            let mut lend = Some(Box::pin(lender.lend_pinned(injector.value())));
             let _ = step!(lend, injector);
             let forgotten = lend.is_some();
             forget(lend);
@@ -462,7 +462,7 @@ fn leave<M: Mutability, N: AsyncNotifier + 'static>(
     let mut borrow = Some(Box::pin(borrower.borrow()));
     let _ = step!(borrow, injector);
     forget(borrow);
-    let mut lend = Some(Box::pin(lender.lend_owned(injector.value())));
+    let mut lend = Some(Box::pin(lender.lend_pinned(injector.value())));
     let _ = step!(lend, injector);
     let _ = step!(lend, injector);
     // Where it panicked, `step` has dropped it, and the value with it; keep the count the same.
@@ -667,7 +667,7 @@ fn inline_executors<N: AsyncNotifier + 'static>() {
                 async move {
                     let mut value = 0;
                     for _ in 0..loans {
-                        value = lender.lend_owned(value).await.unwrap();
+                        value = lender.lend_pinned(value).await.unwrap();
                     }
                     sum.store(value as usize, SeqCst);
                 },
@@ -735,7 +735,7 @@ fn the_other_half_goes_within<N: AsyncNotifier + 'static>() {
                 }
             })
         };
-        let mut lend = Box::pin(lender.lend_owned(3));
+        let mut lend = Box::pin(lender.lend_pinned(3));
         let mut outcome = poll(lend.as_mut(), &waker);
         // With another waker: the first one is dropped, or replaced.
         for waker in [noop(), &waker, noop()] {
@@ -814,11 +814,11 @@ fn destructors<M: Mutability + 'static, N: AsyncNotifier + 'static>() {
     let (mut lender, mut borrower) = Channel::<Bomb, M, N>::new().into_split();
 
     // Dropped before the offer, under it, and after the loan is back.
-    assert!(survive(|| drop(lender.lend_owned(bomb()))).is_none());
-    let mut lend = Box::pin(lender.lend_owned(bomb()));
+    assert!(survive(|| drop(lender.lend_pinned(bomb()))).is_none());
+    let mut lend = Box::pin(lender.lend_pinned(bomb()));
     assert!(poll(lend.as_mut(), noop()).is_pending());
     assert!(survive(|| drop(lend)).is_none());
-    let mut lend = Box::pin(lender.lend_owned(bomb()));
+    let mut lend = Box::pin(lender.lend_pinned(bomb()));
     assert!(poll(lend.as_mut(), noop()).is_pending());
     drop(borrower.try_borrow().unwrap());
     assert!(survive(|| drop(lend)).is_none());
@@ -894,12 +894,12 @@ fn boom<R>() -> R {
 fn lend_to<M: Mutability + 'static>(f: impl FnOnce(Guard<'_, (u32, u32), M, WakerSlot>), expected: (u32, u32)) {
     let (mut lender, mut borrower) = Channel::<(u32, u32), M>::new().into_split();
     for _ in 0..2 {
-        let mut lend = pin!(lender.lend_owned((1, 2)));
+        let mut lend = pin!(lender.lend_pinned((1, 2)));
         assert!(poll(lend.as_mut(), noop()).is_pending());
         drop(borrower.try_borrow().unwrap());
         assert_eq!(poll(lend.as_mut(), noop()), Poll::Ready(Ok((1, 2))));
     }
-    let mut lend = pin!(lender.lend_owned((1, 2)));
+    let mut lend = pin!(lender.lend_pinned((1, 2)));
     assert!(poll(lend.as_mut(), noop()).is_pending());
     let guard = borrower.try_borrow().unwrap();
     assert!(survive(|| f(guard)).is_none());
@@ -1000,7 +1000,7 @@ fn roaming<N: AsyncNotifier + 'static>() {
         scope.spawn(move || {
             roam(async move {
                 for loan in 0..loans {
-                    let list = lender.lend_owned(vec![loan]).await.unwrap();
+                    let list = lender.lend_pinned(vec![loan]).await.unwrap();
                     assert_eq!(list, [loan, loan + 1]);
                 }
             });
@@ -1151,13 +1151,13 @@ fn no_blocking_lend_unwinds_while_the_value_is_out() {
             panics += usize::from(call.is_none());
             PANIC_AT.set(Some(panic_at));
             let call = survive(|| {
-                lender.lend_while(&mut value, || {
+                lender.serve_while(&mut value, |_| {
                     // So that the guard is likely to be out when the call ends.
                     let _ = is_taken.try_recv();
                     thread::yield_now();
                 })
             });
-            assert!(!out.load(SeqCst), "it is out after `lend_while`, call {panic_at}");
+            assert!(!out.load(SeqCst), "it is out after `serve_while`, call {panic_at}");
             value += 1;
             panics += usize::from(call.is_none());
             PANIC_AT.set(None);
@@ -1269,7 +1269,7 @@ fn a_waker_panics_in_a_blocking_lend<N: AsyncNotifier + BlockingNotifier + 'stat
         // It was withdrawn.
         assert!(poll(borrow.as_mut(), noop()).is_pending());
         assert!(lender.is_requested());
-        assert_eq!(survive(|| lender.lend_while(&value, || ())), Some(()));
+        assert_eq!(survive(|| lender.serve_while(&value, |_| ())), Some(()));
     }
     assert!(!lender.is_requested());
     thread::scope(|scope| {
@@ -1282,8 +1282,8 @@ over! {
     a_borrowers_waker_panics_in_a_blocking_lend: a_waker_panics_in_a_blocking_lend over WakerSlot, WakerQueue;
 }
 
-/// `f` of `lend_while` panics while a borrower holds the value: the call waits, and goes on unwinding.
-fn the_closure_of_lend_while_panics<N: BlockingNotifier + 'static>() {
+/// `f` of `serve_while` panics while a borrower holds the value: the call waits, and goes on unwinding.
+fn the_closure_of_serve_while_panics<N: BlockingNotifier + 'static>() {
     let (mut lender, mut borrower) = RefMutChannel::<u32, N>::new().into_split();
     let mut value = 0;
     let (taken, is_taken) = mpsc::channel();
@@ -1302,7 +1302,7 @@ fn the_closure_of_lend_while_panics<N: BlockingNotifier + 'static>() {
             while borrower.borrow_blocking().is_ok() {}
         });
         let call = survive(|| {
-            lender.lend_while(&mut value, || {
+            lender.serve_while(&mut value, |_| {
                 is_taken.recv().unwrap();
                 go.send(()).unwrap();
                 boom()
@@ -1315,15 +1315,15 @@ fn the_closure_of_lend_while_panics<N: BlockingNotifier + 'static>() {
 }
 
 over! {
-    lend_while_waits_in_an_unwind: the_closure_of_lend_while_panics over WakerSlot, WakerQueue;
+    serve_while_waits_in_an_unwind: the_closure_of_serve_while_panics over WakerSlot, WakerQueue;
 }
 
 #[cfg(feature = "spin")]
 over! {
-    lend_while_waits_in_an_unwind_spin: the_closure_of_lend_while_panics over ref_channel::notifier::Spin;
+    serve_while_waits_in_an_unwind_spin: the_closure_of_serve_while_panics over ref_channel::notifier::Spin;
 }
 
 #[cfg(feature = "park")]
 over! {
-    lend_while_waits_in_an_unwind_park: the_closure_of_lend_while_panics over ref_channel::notifier::Park;
+    serve_while_waits_in_an_unwind_park: the_closure_of_serve_while_panics over ref_channel::notifier::Park;
 }

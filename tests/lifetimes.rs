@@ -14,7 +14,7 @@ fn a_guard_is_mapped_to_what_outlives_the_loan() {
     let words: Vec<&str> = text.split(' ').collect();
     let mut channel = RefChannel::<Vec<&str>>::new();
     let (mut lender, mut borrower) = channel.split();
-    let mut lend = pin!(lender.lend_owned(words));
+    let mut lend = pin!(lender.lend_pinned(words));
     assert!(poll_once(lend.as_mut()).is_pending());
     let Poll::Ready(Ok(guard)) = poll_once(pin!(borrower.borrow())) else {
         panic!("it is on offer")
@@ -30,7 +30,7 @@ fn an_exclusive_guard_is_mapped_through_a_reference() {
     let mut channel = RefMutChannel::<&mut String>::new();
     {
         let (mut lender, mut borrower) = channel.split();
-        let mut lend = pin!(lender.lend_owned(&mut text));
+        let mut lend = pin!(lender.lend_pinned(&mut text));
         assert!(poll_once(lend.as_mut()).is_pending());
         let Poll::Ready(Ok(guard)) = poll_once(pin!(borrower.borrow())) else {
             panic!("it is on offer")

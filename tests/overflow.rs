@@ -62,7 +62,7 @@ fn assert_aborts(case: &str) {
 fn with_guard(f: impl FnOnce(RefGuard<'_, [u8]>)) {
     let mut channel = RefChannel::<[u8]>::new();
     let (mut lender, mut borrower) = channel.split();
-    lender.lend_while(&[1, 2], || f(borrower.try_borrow().expect("it is on offer")));
+    lender.serve_while(&[1, 2], |_| f(borrower.try_borrow().expect("it is on offer")));
 }
 
 fn clones_of_a_guard() {

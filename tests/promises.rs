@@ -189,7 +189,7 @@ fn a_waiter_is_deregistered_before_it_is_dropped_though_park_panics() {
         });
         journal();
         let lending = || {
-            lender.lend_while(&mut value, || {
+            lender.serve_while(&mut value, |_| {
                 is_taken.recv().unwrap();
                 PARK_PANICS.set(Some(&PARKED));
             });
@@ -214,7 +214,7 @@ fn the_seat_of_an_owned_half_is_dropped_before_the_notifier() {
         journal();
         // Both seats are used.
         assert!(poll_once(pin!(borrower.borrow())).is_pending());
-        assert!(poll_once(pin!(lender.lend_owned(1))).is_pending());
+        assert!(poll_once(pin!(lender.lend_pinned(1))).is_pending());
         if lender_goes_first {
             drop(lender);
             drop(borrower);
@@ -243,7 +243,7 @@ fn there_is_no_key_when_one_of_many_borrowers_is_deregistered() {
         let step = move || {
             if lends {
                 let mut lend: Lend = Box::pin(async move {
-                    let _ = lender.lend_owned(1).await;
+                    let _ = lender.lend_pinned(1).await;
                 });
                 assert!(poll_once(lend.as_mut()).is_pending());
                 *kept.borrow_mut() = Some(lend);

@@ -37,7 +37,7 @@ fn a_guard_is_held_over_an_await_in_a_spawned_task<N: AsyncNotifier + 'static>()
                 guard.push(number);
             }
         });
-        assert_eq!(lender.lend_owned(vec![]).await.unwrap(), [0, 1, 2]);
+        assert_eq!(lender.lend_pinned(vec![]).await.unwrap(), [0, 1, 2]);
         task.await.unwrap();
     });
 }
@@ -95,7 +95,7 @@ fn a_borrow_cancelled_as_the_loan_arrives_loses_nothing<N: AsyncNotifier>() {
     let (mut lender, mut borrower) = channel.split();
     let mut borrow = Box::pin(borrower.borrow());
     assert!(poll_once(borrow.as_mut()).is_pending());
-    let mut loan = pin!(lender.lend_owned(1));
+    let mut loan = pin!(lender.lend_pinned(1));
     assert!(poll_once(loan.as_mut()).is_pending());
     drop(borrow);
     assert!(poll_once(loan.as_mut()).is_pending(), "nobody has seen the value");
@@ -121,7 +121,7 @@ fn each_half_is_told_that_the_other_is_gone<N: AsyncNotifier>() {
     let mut borrow = Box::pin(borrower.borrow());
     assert!(poll_once(borrow.as_mut()).is_pending());
     common::forget(borrow);
-    let mut loan = pin!(lender.lend_owned(1));
+    let mut loan = pin!(lender.lend_pinned(1));
     assert!(poll_with(loan.as_mut(), &waker).is_pending());
     drop(borrower);
     assert!(woken.get() > 0);
@@ -173,10 +173,10 @@ fn a_value_that_is_not_send_is_lent_on_one_thread<N: AsyncNotifier + BlockingNot
     let mut channel = RefMutChannel::<Rc<Cell<u32>>, N>::new();
     let (mut lender, mut borrower) = channel.split();
     let mut value = Rc::new(Cell::new(1));
-    lender.lend_while(&mut value, || borrower.try_borrow().unwrap().set(2));
+    lender.serve_while(&mut value, |_| borrower.try_borrow().unwrap().set(2));
     assert_eq!(value.get(), 2);
     let (back, ()) = pollster::block_on(async {
-        futures::join!(lender.lend_owned(value), async {
+        futures::join!(lender.lend_pinned(value), async {
             borrower.borrow().await.unwrap().set(3)
         })
     });
@@ -196,7 +196,7 @@ fn owned_halves_that_go_at_the_same_time<N: AsyncNotifier + 'static>() {
             common::forget(borrow);
         }
         if round % 3 == 2 {
-            let mut loan = Box::pin(lender.lend_owned(1));
+            let mut loan = Box::pin(lender.lend_pinned(1));
             assert!(poll_once(loan.as_mut()).is_pending());
             common::forget(loan);
         }
@@ -223,7 +223,7 @@ fn cloned_owned_halves_that_go_at_the_same_time<N: AsyncNotifier + MultiNotifier
             scope.spawn(move || drop(other));
             scope.spawn(move || drop(borrower));
             // It waits as they go.
-            let mut loan = pin!(lender.lend_owned(1));
+            let mut loan = pin!(lender.lend_pinned(1));
             let _ = poll_once(loan.as_mut());
         });
         assert!(lender.is_disconnected());
@@ -253,7 +253,7 @@ fn a_static_is_split_again_as_soon_as_its_halves_are_gone() {
                     }
                 };
                 let mut value = 1;
-                lender.lend_while(&mut value, || *borrower.borrow_blocking().unwrap() += 1);
+                lender.serve_while(&mut value, |_| *borrower.borrow_blocking().unwrap() += 1);
                 assert_eq!(value, 2);
             });
         }
@@ -276,11 +276,11 @@ fn a_loan_after_a_forgotten_one_does_not_overwrite_its_pointer<N: AsyncNotifier 
             }
         });
         for round in 0..rounds(2_000) {
-            let mut loan = Box::pin(lender.lend_owned((round, round)));
+            let mut loan = Box::pin(lender.lend_pinned((round, round)));
             let _ = poll_once(loan.as_mut());
             common::forget(loan);
             let mut next = (round + 1, round + 1);
-            lender.lend_while(&mut next, || ());
+            lender.serve_while(&mut next, |_| ());
         }
         done.store(true, Ordering::SeqCst);
         borrowing.join().unwrap();
@@ -342,7 +342,7 @@ fn a_panic_in_the_drop_of_a_handed_over_box_ends_the_loan<N: AsyncNotifier>() {
     drop(loan);
     let panic = catch_unwind(AssertUnwindSafe(|| drop(guard))).unwrap_err();
     assert_eq!(message(panic), "in the drop");
-    let mut next = pin!(lender.lend_owned(Panics(false)));
+    let mut next = pin!(lender.lend_pinned(Panics(false)));
     assert!(poll_once(next.as_mut()).is_pending());
     drop(borrower.try_borrow().unwrap());
     assert!(poll_once(next).is_ready());
@@ -393,7 +393,7 @@ fn a_waker_that_panics_in_its_drop_does_not_end_the_wait<N: AsyncNotifier>() {
             // Should the lender have parked by the old waker, it is dropped here.
             let _ = catch_unwind(AssertUnwindSafe(|| drop(guard)));
         });
-        let mut loan = Box::pin(lender.lend_owned(1));
+        let mut loan = Box::pin(lender.lend_pinned(1));
         assert!(poll_with(loan.as_mut(), &waker).is_pending());
         taken.wait();
         panics.store(true, Ordering::SeqCst);
@@ -404,13 +404,13 @@ fn a_waker_that_panics_in_its_drop_does_not_end_the_wait<N: AsyncNotifier>() {
     panics.store(false, Ordering::SeqCst);
 }
 
-/// In an exclusive `lend_while` a return woke the lender, not the next borrower.
-fn a_return_within_lend_while_wakes_the_next_borrower<N: AsyncNotifier + BlockingNotifier + MultiNotifier>() {
+/// In an exclusive `serve_while` a return woke the lender, not the next borrower.
+fn a_return_within_serve_while_wakes_the_next_borrower<N: AsyncNotifier + BlockingNotifier + MultiNotifier>() {
     let mut channel = RefMutChannel::<u32, N>::new();
     let (mut lender, mut one) = channel.split();
     let (mut two, mut three) = (one.clone(), one.clone());
     let mut value = 1;
-    lender.lend_while(&mut value, || {
+    lender.serve_while(&mut value, |_| {
         let guard = one.try_borrow().unwrap();
         let ([second, third], [waker_two, waker_three]) = {
             let ((a, b), (c, d)) = (Count::new(), Count::new());
@@ -489,7 +489,7 @@ fn wakers_that_poll_inline_and_change_do_not_livelock() {
         let lending = Inline::new(async move {
             let mut value = 0;
             for _ in 0..LOANS {
-                value = lender.lend_owned(value).await.unwrap();
+                value = lender.lend_pinned(value).await.unwrap();
             }
             assert_eq!(value, LOANS);
         });
@@ -514,7 +514,7 @@ fn an_offer_answers_no_request_until_it_is_taken<N: AsyncNotifier>() {
     let mut borrow = Box::pin(borrower.borrow());
     assert!(poll_once(borrow.as_mut()).is_pending());
     for _ in 0..2 {
-        let mut loan = pin!(lender.lend_owned(1));
+        let mut loan = pin!(lender.lend_pinned(1));
         assert!(poll_once(loan.as_mut()).is_pending());
         loan.as_mut().withdraw();
         assert!(poll_once(loan).is_ready());
@@ -548,5 +548,5 @@ backends!(both:
 backends!(blocking: a_thread_that_panics_with_its_guard_returns_the_value);
 backends!(many:
     cloned_owned_halves_that_go_at_the_same_time,
-    a_return_within_lend_while_wakes_the_next_borrower,
+    a_return_within_serve_while_wakes_the_next_borrower,
 );

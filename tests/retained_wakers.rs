@@ -72,7 +72,7 @@ fn lender_after_a_completed_lend<N: AsyncNotifier + 'static>() {
     with_halves::<N>(|mut lender, mut borrower| {
         let (kept, waker) = Count::new();
         {
-            let mut lend = pin!(lender.lend_owned(1));
+            let mut lend = pin!(lender.lend_pinned(1));
             assert!(poll_with(lend.as_mut(), &waker).is_pending());
             take(&mut borrower);
             assert!(poll_with(lend, &waker).is_ready());
@@ -88,7 +88,7 @@ fn lender_after_many_wakers<N: AsyncNotifier + 'static>() {
         let all: Vec<_> = (0..5).map(|_| Count::new().0).collect();
         for kept in &all {
             let waker = Waker::from(kept.clone());
-            let mut lend = pin!(lender.lend_owned(1));
+            let mut lend = pin!(lender.lend_pinned(1));
             assert!(poll_with(lend.as_mut(), &waker).is_pending());
             take(&mut borrower);
             assert!(poll_with(lend, &waker).is_ready());
@@ -130,7 +130,7 @@ fn lender_after_a_withdrawn_lend<N: AsyncNotifier + 'static>() {
     with_halves::<N>(|mut lender, _borrower| {
         let (kept, waker) = Count::new();
         {
-            let mut lend = pin!(lender.lend_owned(1));
+            let mut lend = pin!(lender.lend_pinned(1));
             assert!(poll_with(lend.as_mut(), &waker).is_pending());
             lend.as_mut().withdraw();
             assert!(poll_with(lend, &waker).is_ready());
@@ -170,7 +170,7 @@ fn lender_after_a_forgotten_requested<N: AsyncNotifier + 'static>() {
 fn borrower_after_a_completed_borrow<N: AsyncNotifier + 'static>() {
     with_halves::<N>(|mut lender, mut borrower| {
         let (kept, waker) = Count::new();
-        let mut lend = pin!(lender.lend_owned(1));
+        let mut lend = pin!(lender.lend_pinned(1));
         {
             let mut borrow = pin!(borrower.borrow());
             assert!(poll_with(borrow.as_mut(), &waker).is_pending());
@@ -197,7 +197,7 @@ fn borrower_after_a_cancelled_borrow<N: AsyncNotifier + 'static>() {
 fn borrower_after_a_borrow_cancelled_as_it_was_woken<N: AsyncNotifier + 'static>() {
     with_halves::<N>(|mut lender, mut borrower| {
         let (kept, waker) = Count::new();
-        let mut lend = pin!(lender.lend_owned(1));
+        let mut lend = pin!(lender.lend_pinned(1));
         {
             let mut borrow = pin!(borrower.borrow());
             assert!(poll_with(borrow.as_mut(), &waker).is_pending());
@@ -260,7 +260,7 @@ fn halves_of_a_static_let_go_of_their_wakers() {
         let (mut lender, mut borrower) = CHANNEL.try_split().unwrap();
         let [(kept, waker), (kept_too, waker_too)] = [Count::new(), Count::new()];
         {
-            let mut lend = pin!(lender.lend_owned(1));
+            let mut lend = pin!(lender.lend_pinned(1));
             let mut borrow = pin!(borrower.borrow());
             assert!(poll_with(borrow.as_mut(), &waker_too).is_pending());
             assert!(poll_with(lend.as_mut(), &waker).is_pending());
@@ -328,7 +328,7 @@ fn waker_drops_a_task_with_the_lender<N: AsyncNotifier + 'static>() {
         let (kept, waker) = Dropping::<Task>::new();
         let mut task: Task = Box::pin(async move {
             for _ in 0..completed {
-                lender.lend_owned(1).await.unwrap();
+                lender.lend_pinned(1).await.unwrap();
             }
             lender.requested().await.unwrap();
         });
@@ -358,14 +358,14 @@ fn waker_drops_a_task_with_the_borrower<N: AsyncNotifier + 'static>() {
         });
         assert!(poll_with(task.as_mut(), &waker).is_pending());
         for _ in 0..completed {
-            let mut lend = pin!(lender.lend_owned(1));
+            let mut lend = pin!(lender.lend_pinned(1));
             assert!(poll_once(lend.as_mut()).is_pending());
             assert!(poll_with(task.as_mut(), &waker).is_pending());
             assert!(poll_once(lend).is_ready());
         }
         *kept.0.lock().unwrap() = Some(task);
         drop(waker);
-        let mut lend = pin!(lender.lend_owned(1));
+        let mut lend = pin!(lender.lend_pinned(1));
         let _ = poll_once(lend.as_mut());
         assert!(kept.is_empty(), "it was woken");
         assert_not_kept(&kept);
@@ -395,7 +395,7 @@ fn waker_drops_the_borrower<N: AsyncNotifier + 'static>() {
     forget(borrow);
     *kept.0.lock().unwrap() = Some(borrower);
     drop(waker);
-    let _ = poll_once(pin!(lender.lend_owned(1)));
+    let _ = poll_once(pin!(lender.lend_pinned(1)));
     assert!(kept.is_empty(), "it was woken");
     assert_not_kept(&kept);
 }
@@ -429,7 +429,7 @@ fn lender_is_dropped_by_a_task_that_its_waker_polls<N: AsyncNotifier + 'static>(
         let (mut lender, mut borrower) = RefMutChannel::<u32, N>::new().into_split();
         let task = Arc::new(Inline(Mutex::new(Some(Box::pin(async move {
             for _ in 0..loans {
-                lender.lend_owned(1).await.unwrap();
+                lender.lend_pinned(1).await.unwrap();
             }
             lender.requested().await.unwrap();
         })))));
@@ -453,7 +453,7 @@ fn borrower_is_dropped_by_a_task_that_its_waker_polls<N: AsyncNotifier + 'static
         })))));
         task.poll();
         for _ in 0..loans {
-            let mut lend = pin!(lender.lend_owned(1));
+            let mut lend = pin!(lender.lend_pinned(1));
             let _ = poll_once(lend.as_mut());
             let _ = poll_once(lend);
         }
@@ -547,7 +547,7 @@ fn ended_task_with_the_lender_is_freed<N: AsyncNotifier + 'static>() {
     let executor = Executor::new();
     let task = executor.spawn(async move {
         for _ in 0..3 {
-            lender.lend_owned(1).await.unwrap();
+            lender.lend_pinned(1).await.unwrap();
         }
     });
     executor.run();
@@ -573,7 +573,7 @@ fn ended_task_with_the_borrower_is_freed<N: AsyncNotifier + 'static>() {
     executor.run();
     for _ in 0..3 {
         assert!(task.upgrade().is_some());
-        let mut lend = pin!(lender.lend_owned(1));
+        let mut lend = pin!(lender.lend_pinned(1));
         assert!(poll_once(lend.as_mut()).is_pending());
         executor.run();
         assert!(poll_once(lend).is_ready());
@@ -663,7 +663,7 @@ fn borrower_goes_as_another_thread_wakes_it<N: AsyncNotifier + 'static>() {
                     drop(borrower);
                 });
                 start.wait();
-                let _ = poll_once(pin!(lender.lend_owned(1)));
+                let _ = poll_once(pin!(lender.lend_pinned(1)));
             });
             assert_not_kept(&kept);
             drop(lender);
@@ -683,7 +683,7 @@ fn lender_goes_as_a_guard_on_another_thread_wakes_it<N: AsyncNotifier + 'static>
                 scope.spawn(|| {
                     let waker = waker;
                     {
-                        let mut lend = pin!(lender.lend_owned(1));
+                        let mut lend = pin!(lender.lend_pinned(1));
                         assert!(poll_with(lend.as_mut(), &waker).is_pending());
                         start.wait();
                         while poll_with(lend.as_mut(), &waker).is_pending() {

@@ -204,15 +204,11 @@ fn drop_of_try_lend<N: AsyncNotifier + BlockingNotifier + 'static>() {
     });
 }
 
-fn drop_of_lend_owned<N: AsyncNotifier + BlockingNotifier + 'static>() {
-    drop_blocks::<N>(|scene, lender| poll_and_drop(scene, Box::pin(lender.lend_owned(1))));
+fn drop_of_lend_pinned<N: AsyncNotifier + BlockingNotifier + 'static>() {
+    drop_blocks::<N>(|scene, lender| poll_and_drop(scene, Box::pin(lender.lend_pinned(1))));
 }
 
-fn drop_of_lend_static<N: AsyncNotifier + BlockingNotifier + 'static>() {
-    drop_blocks::<N>(|scene, lender| poll_and_drop(scene, Box::pin(lender.lend_static(common::leak(1)))));
-}
-
-backends!(both: drop_of_lend, drop_of_try_lend, drop_of_lend_owned, drop_of_lend_static);
+backends!(both: drop_of_lend, drop_of_try_lend, drop_of_lend_pinned);
 
 // ----- blocking calls of the lender -----------------------------------------------------------------------------
 
@@ -234,9 +230,9 @@ fn try_lend_blocking<N: BlockingNotifier + 'static>() {
     );
 }
 
-fn lend_while<N: BlockingNotifier + 'static>() {
+fn serve_while<N: BlockingNotifier + 'static>() {
     lender_blocks::<N>(
-        |scene, lender| lender.lend_while(&mut 1, || scene.wait_for(&["guards: 1"])),
+        |scene, lender| lender.serve_while(&mut 1, |_| scene.wait_for(&["guards: 1"])),
         take_blocking,
     );
 }
@@ -306,7 +302,7 @@ backends!(blocking:
     lend_blocking,
     lend_timeout,
     try_lend_blocking,
-    lend_while,
+    serve_while,
     lend_blocking_before_a_request,
     run_blocking,
     borrow_blocking,

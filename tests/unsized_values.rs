@@ -27,7 +27,7 @@ fn slices<N: AsyncNotifier + BlockingNotifier>() {
         assert_eq!(poll_once(loan), Poll::Ready(Ok(())));
     }
     assert_eq!(buffer, [0, 1, 1, 0]);
-    lender.lend_while(&mut buffer, || borrower.try_borrow().unwrap()[3] = 2);
+    lender.serve_while(&mut buffer, |_| borrower.try_borrow().unwrap()[3] = 2);
     assert_eq!(buffer, [0, 1, 1, 2]);
     {
         let mut loan = pin!(lender.lend_boxed(vec![3; 3].into_boxed_slice()));
@@ -40,7 +40,7 @@ fn slices<N: AsyncNotifier + BlockingNotifier>() {
         assert_eq!(poll_once(loan), Poll::Ready(Ok(vec![4, 5, 5].into_boxed_slice())));
     }
     // An empty one.
-    lender.lend_while(&mut [], || assert!(borrower.try_borrow().unwrap().is_empty()));
+    lender.serve_while(&mut [], |_| assert!(borrower.try_borrow().unwrap().is_empty()));
 }
 
 fn strings<N: AsyncNotifier + BlockingNotifier>() {

@@ -5,7 +5,7 @@
 
 use core::future::Future;
 
-use ref_channel::future::{Borrow, Lend, LendOwned, LendStatic, Requested, TryLend};
+use ref_channel::future::{Borrow, Lend, LendPinned, LendStatic, Requested, Serve, ServePinned, TryLend};
 use ref_channel::notifier::{AsyncNotifier, Notifier};
 use ref_channel::{
     BorrowError, Borrower, Exclusive, Guard, LendError, Lender, Mutability, RefBorrower, RefChannel, RefGuard,
@@ -33,15 +33,22 @@ mod shorter {
         guard: Guard, Notifier, [?Sized];
         lend: Lend, AsyncNotifier, [?Sized];
         try_lend: TryLend, AsyncNotifier, [?Sized];
-        lend_owned: LendOwned, AsyncNotifier, [Sized];
-        lend_static: LendStatic, AsyncNotifier, [?Sized];
+        serve: Serve, AsyncNotifier, [?Sized];
+        lend_pinned: LendPinned, AsyncNotifier, [Sized];
+        serve_pinned: ServePinned, AsyncNotifier, [Sized];
+        lend_static: LendStatic, AsyncNotifier, [?Sized + 'static];
         requested: Requested, AsyncNotifier, [?Sized];
         borrow: Borrow, AsyncNotifier, [?Sized];
     }
     #[cfg(feature = "alloc")]
-    use ref_channel::future::LendBoxed;
+    use ref_channel::future::{LendBoxed, LendOwned, ServeBoxed, ServeOwned};
     #[cfg(feature = "alloc")]
-    shorter! { lend_boxed: LendBoxed, AsyncNotifier, [?Sized]; }
+    shorter! {
+        lend_owned: LendOwned, AsyncNotifier, [Sized];
+        lend_boxed: LendBoxed, AsyncNotifier, [?Sized];
+        serve_owned: ServeOwned, AsyncNotifier, [Sized];
+        serve_boxed: ServeBoxed, AsyncNotifier, [?Sized];
+    }
 
     /// Halves of two channels are kept in one place.
     struct Both<'a> {
@@ -87,7 +94,7 @@ mod any_mutability {
             lender.try_lend_blocking(two),
             lender.lend_timeout(three, Duration::ZERO),
         );
-        lender.lend_while(four, || ());
+        lender.serve_while(four, |_| ());
         outcomes
     }
 
@@ -215,7 +222,7 @@ fn a_short_lived_reference_is_lent_as_the_value() {
         let mut channel = RefMutChannel::<&'v mut Vec<u32>>::new();
         let (mut lender, mut borrower) = channel.split();
         let (list, ()) = pollster::block_on(async {
-            futures::join!(lender.lend_owned(list), async {
+            futures::join!(lender.lend_pinned(list), async {
                 borrower.borrow().await.unwrap().push(2);
             })
         });
@@ -234,7 +241,7 @@ fn references_are_stored_through_a_guard() {
     let mut channel = RefMutChannel::<Vec<&str>>::new();
     let (mut lender, mut borrower) = channel.split();
     let (list, ()) = pollster::block_on(async {
-        futures::join!(lender.lend_owned(vec![]), async {
+        futures::join!(lender.lend_pinned(vec![]), async {
             borrower.borrow().await.unwrap().push(&text);
         })
     });
@@ -273,7 +280,7 @@ mod guards_in_structs {
             let session = Session::begin(&mut borrower).await.unwrap();
             *session.first().value = 7;
         };
-        let (pair, ()) = pollster::block_on(async { futures::join!(lender.lend_owned((1, 2)), borrow) });
+        let (pair, ()) = pollster::block_on(async { futures::join!(lender.lend_pinned((1, 2)), borrow) });
         assert_eq!(pair, Ok((7, 2)));
     }
 }
@@ -333,7 +340,7 @@ fn halves_of_a_static_need_no_lifetime() {
 
     let (mut lender, mut borrower) = CHANNEL.try_split().unwrap();
     let task = spawn(async move { *borrower.borrow().await.unwrap() += 1 });
-    let (value, ()) = pollster::block_on(async { futures::join!(lender.lend_owned(1), task) });
+    let (value, ()) = pollster::block_on(async { futures::join!(lender.lend_pinned(1), task) });
     assert_eq!(value, Ok(2));
 }
 

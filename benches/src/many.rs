@@ -61,7 +61,7 @@ fn loans<N: AsyncNotifier + MultiNotifier, const B: usize>(rounds: u64) -> Durat
     })
 }
 
-/// The same under one `lend_while`.
+/// The same under one `serve_while`.
 fn one_loan<N: AsyncNotifier + BlockingNotifier + MultiNotifier, const B: usize>(rounds: u64) -> Duration {
     turns(rounds, B, |each| {
         let mut channel = RefMutChannel::<u64, N>::new();
@@ -78,7 +78,7 @@ fn one_loan<N: AsyncNotifier + BlockingNotifier + MultiNotifier, const B: usize>
             }) as Job<'_>
         });
         let futures = futures.collect();
-        let time = lender.lend_while(&mut value, || time(futures));
+        let time = lender.serve_while(&mut value, |_| time(futures));
         assert_eq!(value, each * B as u64);
         time
     })
@@ -237,11 +237,11 @@ fn watch<const B: usize>(rounds: u64) -> Duration {
 fn updates<const B: usize, const ROOM: usize>() -> Group {
     let entrants: &[(&'static str, Role, Run)] = &[
         ("WakerQueue", Role::Ours, loans::<WakerQueue, B>),
-        ("WakerQueue, lend_while", Role::Backend, one_loan::<WakerQueue, B>),
+        ("WakerQueue, serve_while", Role::Backend, one_loan::<WakerQueue, B>),
         ("Event", Role::Backend, loans::<Event, B>),
-        ("Event, lend_while", Role::Backend, one_loan::<Event, B>),
+        ("Event, serve_while", Role::Backend, one_loan::<Event, B>),
         ("Spin", Role::Backend, loans::<Spin, B>),
-        ("Spin, lend_while", Role::Backend, one_loan::<Spin, B>),
+        ("Spin, serve_while", Role::Backend, one_loan::<Spin, B>),
         ("tokio Mutex", Role::Peer, tokio_mutex::<B>),
         ("async-lock Mutex", Role::Peer, async_lock_mutex::<B>),
         ("borrow_mutex", Role::Peer, borrow_mutex::<B, ROOM>),

@@ -40,7 +40,7 @@ use crate::wait::polled_after_completion;
 /// # pollster::block_on(async {
 /// let mut channel = RefMutChannel::<u32>::new();
 /// let (mut lender, mut borrower) = channel.split();
-/// let (value, added) = futures::join!(lender.lend_owned(1), AddOne(borrower.borrow()));
+/// let (value, added) = futures::join!(lender.lend_pinned(1), AddOne(borrower.borrow()));
 /// assert_eq!((value, added), (Ok(2), Ok(())));
 /// # });
 /// ```
@@ -71,7 +71,7 @@ impl<'b, T: ?Sized, M: Mutability, N: AsyncNotifier> Future for Borrow<'b, T, M,
         // SAFETY: of the fields only the waiter is pinned, and it is not moved.
         let this = unsafe { self.get_unchecked_mut() };
         let Some(requester) = this.requester.as_deref_mut() else {
-            polled_after_completion("Borrow");
+            polled_after_completion(format_args!("Borrow"));
         };
         // SAFETY: the waiter is pinned with the future.
         let waiter = unsafe { Pin::new_unchecked(&mut this.waiter) };

@@ -113,7 +113,7 @@ impl<T: ?Sized, M: Mutability, N: AsyncNotifier> Future for Requested<'_, T, M, 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (mut watch, mut point, done) = self.project();
         if *done {
-            polled_after_completion("Requested");
+            polled_after_completion(format_args!("Requested"));
         }
         let outcome = point.poll(&mut watch, cx.waker());
         *done = outcome.is_ready();

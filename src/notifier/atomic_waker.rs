@@ -6,18 +6,17 @@ use crate::sync::const_unless_loom;
 
 #[cfg(not(all(loom, feature = "loom")))]
 use ::atomic_waker::AtomicWaker as Inner;
-// The crate knows nothing of loom, whose own is the same thing.
+// The crate has no loom support. loom's own `AtomicWaker` has the same interface.
 #[cfg(all(loom, feature = "loom"))]
 use loom::future::AtomicWaker as Inner;
 
-/// One waiter, in the `AtomicWaker` of the crate [atomic-waker](https://docs.rs/atomic-waker).
+/// A single waiter, kept in the `AtomicWaker` of the crate [atomic-waker](https://docs.rs/atomic-waker).
 ///
-/// For those who want the waiting done by that well-known type; [`WakerSlot`](super::WakerSlot) does the same in
-/// less than half the time.
+/// Use it if you want to rely on that well-known type. [`WakerSlot`](super::WakerSlot) does the same in less than half the
+/// time.
 ///
-/// It does not survive every waker that panics: the crate may stay locked by a clone that panics, and the half
-/// that waits there is then not woken any more. No loan is left dangling by that.
-///
+/// It does not survive every panicking waker: if cloning a waker panics, the crate's `AtomicWaker` may stay locked, and the
+/// half that waits there is no longer woken. This never leaves a loan dangling.
 /// ```
 /// use ref_channel::{RefMutChannel, notifier::AtomicWaker};
 ///
@@ -46,7 +45,7 @@ impl Notifier for AtomicWaker {
     }
 
     unsafe fn vacate(&self) {
-        // If it is being woken just now, whoever wakes has taken it out.
+        // If a wake is in progress, the notifier has already taken the waker out.
         #[cfg(not(all(loom, feature = "loom")))]
         drop(self.0.take());
         #[cfg(all(loom, feature = "loom"))]

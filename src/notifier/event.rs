@@ -7,15 +7,14 @@ use event_listener::{EventListener, IntoNotification};
 use super::{AsyncNotifier, Key, MultiNotifier, Notice, Notifier, Wake, block_by_waker, init_by_new};
 use crate::sync::const_unless_loom;
 
-/// Any number of waiters, in the `Event` of the crate [event-listener](https://docs.rs/event-listener).
+/// Any number of waiters, using the `Event` of the crate [event-listener](https://docs.rs/event-listener).
 ///
-/// Each wait allocates a listener. They are woken in the order in which they came. A borrower that was woken, but found that
-/// another one had been quicker, waits at the end again; newcomers then wait behind it, so each of those that wait gets a loan.
+/// Each wait allocates a listener. Waiters are woken in order of arrival. A borrower that is woken but finds the loan already
+/// taken by another one goes to the back of the queue. Newcomers then wait behind it, so every waiting borrower gets a loan.
 ///
-/// The crate calls wakers under its own lock, so a waker that comes back to the same channel from within
-/// `wake` may hang; and it does not survive every waker that panics: those that wait there may then not be woken any
-/// more. No loan is left dangling by that.
-///
+/// The crate calls wakers while holding its own lock, so a waker that re-enters the channel from `wake` may deadlock. It does
+/// not survive every panicking waker either: after such a panic, other waiters may not be woken. This never leaves a loan
+/// dangling.
 /// ```
 /// # #[cfg(feature = "std")] {
 /// use ref_channel::{RefChannel, notifier::Event};
@@ -36,7 +35,7 @@ use crate::sync::const_unless_loom;
 #[derive(Debug)]
 pub struct Event(event_listener::Event);
 
-/// What a half keeps of its waiting at an [`Event`]. Opaque: it appears in signatures only.
+/// A half's persistent wait state at an [`Event`]. Opaque: it only appears in signatures.
 #[derive(Debug, Default)]
 pub struct EventSeat(Option<EventListener>);
 
@@ -50,7 +49,7 @@ impl Event {
 
 impl Notifier for Event {
     const MANY: bool = true;
-    // In the half, not in the future: a listener that was forgotten would swallow a notification.
+    // Stored in the half, not in the future: a forgotten listener would swallow a notification.
     type Seat = EventSeat;
     type Waiter = ();
 
@@ -58,7 +57,7 @@ impl Notifier for Event {
 
     unsafe fn notify(&self, notice: Notice) {
         match notice.wake {
-            // One more, also if somebody who was woken before has not come yet.
+            // One more, even if a waiter that was notified earlier has not run yet.
             Wake::One => self.0.notify(1.additional()),
             Wake::All => self.0.notify(usize::MAX),
         };
@@ -73,8 +72,9 @@ impl AsyncNotifier for Event {
     unsafe fn register(&self, seat: &mut EventSeat, _: Pin<&mut ()>, waker: &Waker) -> Key {
         let listener = seat.0.get_or_insert_with(|| self.0.listen());
         if Pin::new(listener).poll(&mut Context::from_waker(waker)).is_ready() {
-            // Notified since it began to listen, one line above. Were that used up in silence, a loan might be left to those that
-            // starve, of whom nobody was woken for it. So the waiter comes back, as one that was woken.
+            // It was notified between `listen`, one line above, and this poll. If that notification were dropped here, a loan
+            // could be reserved for starving borrowers, none of which has been woken for it. So wake the task: it comes back as
+            // a woken waiter.
             seat.0 = None;
             waker.wake_by_ref();
         }
@@ -83,7 +83,7 @@ impl AsyncNotifier for Event {
 
     unsafe fn is_registered(&self, seat: &mut EventSeat, _: Pin<&mut ()>, _: Key, waker: &Waker) -> bool {
         let Some(listener) = &mut seat.0 else { return false };
-        // That leaves `waker` with it, too.
+        // Polling also stores `waker` in the listener.
         let is_there = Pin::new(listener).poll(&mut Context::from_waker(waker)).is_pending();
         if !is_there {
             seat.0 = None;

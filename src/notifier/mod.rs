@@ -1,7 +1,7 @@
 //! How one half of a channel waits for the other: the pluggable backends.
 //!
-//! A channel has two notifiers of one type `N`: one where the lender waits, one where the borrowers wait. The
-//! channel decides *when* somebody is to be woken; a notifier only knows *how*. Choose by what you need:
+//! A channel has two notifiers of the same type `N`: one for the lender and one for the borrowers. The channel decides *when*
+//! to wake a waiter, and the notifier knows *how*. Choose a backend by what you need:
 //!
 //! | backend | feature | async | blocking | many waiters (`Borrower: Clone`) | needs |
 //! |---|---|---|---|---|---|
@@ -12,14 +12,14 @@
 //! | `Spin` | `spin` | yes, by polling again at once | yes | yes | core |
 //! | `Park` | `park` | no | yes | no | `std` |
 //!
-//! What a backend can do is said by the traits that it implements: [`AsyncNotifier`], [`BlockingNotifier`],
-//! [`MultiNotifier`]. A method of a half exists exactly when the backend can do it.
+//! The traits that a backend implements, [`AsyncNotifier`], [`BlockingNotifier`] and [`MultiNotifier`], say what it supports. A
+//! method of a half is available if and only if the backend supports it.
 //!
 //! # Writing one
 //!
-//! All three traits are open. A backend is safe to write: one that forgets to wake makes its channel hang, but
-//! no backend can make a channel unsound. The methods are unsafe to *call*, so that a backend may rely on
-//! the order in which the channel calls them. Here is one over a mutex, for tasks and for threads:
+//! All of these traits are open. Implementing a backend is safe: one that forgets to wake makes its channel hang, but no
+//! backend can make a channel unsound. The methods are unsafe to *call*, so that a backend may rely on the order in which the
+//! channel calls them. Here is a backend built on a mutex, for tasks and threads:
 //!
 //! ```
 //! # #[cfg(feature = "std")] {
@@ -36,7 +36,7 @@
 //!     const INIT: Self = MutexSlot(Mutex::new(None));
 //!
 //!     unsafe fn notify(&self, _: Notice) {
-//!         // The lock is let go before the waker is called: it may come back here.
+//!         // Release the lock before calling the waker, which may re-enter this backend.
 //!         let waker = self.0.lock().unwrap().take();
 //!         if let Some(waker) = waker {
 //!             waker.wake();
@@ -48,14 +48,14 @@
 //!     unsafe fn register(&self, _: &mut (), _: Pin<&mut ()>, waker: &Waker) -> Key {
 //!         let waker = waker.clone();
 //!         let old = self.0.lock().unwrap().replace(waker);
-//!         drop(old); // after the lock, for the same reason
+//!         drop(old); // after releasing the lock, for the same reason
 //!         Key::default()
 //!     }
 //! }
 //!
 //! impl BlockingNotifier for MutexSlot {
 //!     unsafe fn register_thread(&self, seat: &mut (), waiter: Pin<&mut ()>) -> Key {
-//!         // SAFETY: the same promise as ours.
+//!         // SAFETY: guaranteed by the caller, under the same contract.
 //!         notifier::with_thread_waker(|waker| unsafe { self.register(seat, waiter, waker) })
 //!     }
 //!
@@ -106,10 +106,10 @@ pub use self::waker_queue::{QueueNode, QueueSeat, WakerQueue};
 pub use self::waker_slot::WakerSlot;
 pub use crate::wait::Deadline;
 
-/// Which registration a notification is for: one bit that the channel keeps beside "I am waiting".
+/// Identifies the registration that a notification is for: one bit that the channel stores next to "I am waiting".
 ///
-/// [`AsyncNotifier::register`] returns it, and the [`Notice`] that answers the registration brings it back. A
-/// backend that has no use for it returns `Key::default()`.
+/// [`AsyncNotifier::register`] returns it, and the [`Notice`] for that registration carries it. A backend that does not need it
+/// returns `Key::default()`.
 ///
 /// ```
 /// use ref_channel::notifier::Key;
@@ -119,7 +119,7 @@ pub use crate::wait::Deadline;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Key(pub bool);
 
-/// How many waiters are to be woken.
+/// How many waiters to wake.
 ///
 /// ```
 /// use ref_channel::notifier::Wake;
@@ -128,13 +128,13 @@ pub struct Key(pub bool);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wake {
-    /// At least one that has not been woken yet, the longest waiting one if the backend keeps an order.
+    /// At least one that has not been woken yet. If the backend keeps an order, the one that has waited longest.
     One,
     /// All of them.
     All,
 }
 
-/// What a notifier is told when somebody is to be woken; see [`Notifier::notify`].
+/// Tells a notifier whom to wake; see [`Notifier::notify`].
 ///
 /// ```
 /// use ref_channel::notifier::{Key, Notice, Wake};
@@ -144,18 +144,18 @@ pub enum Wake {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Notice {
-    /// How many are to be woken.
+    /// How many waiters to wake.
     pub wake: Wake,
-    /// What [`AsyncNotifier::register`] returned. For the borrowers of a backend of [many](Notifier::MANY) waiters it is
-    /// `Key::default()`.
+    /// The key returned by [`AsyncNotifier::register`]. It is `Key::default()` for the borrowers of a backend that supports
+    /// [many](Notifier::MANY) waiters.
     pub key: Key,
 }
 
-/// A place where one half of a channel waits for the other.
+/// Where one half of a channel waits for the other.
 ///
-/// The trait is safe to implement: whatever an implementation does or leaves undone, a channel over it does not
-/// break memory safety. One that does not wake whom it should hangs. The [module](self) shows how to implement it. It
-/// is named as a bound where code is to serve all channels:
+/// The trait is safe to implement: no implementation can cause a channel to break memory safety. If an implementation does not
+/// wake the waiters that it should, the channel hangs. The [module](self) shows how to implement the trait. Use it as a bound
+/// for code that works with all channels:
 ///
 /// ```
 /// use ref_channel::{Lender, Mutability, notifier::Notifier};
@@ -172,110 +172,103 @@ pub struct Notice {
 ///
 /// # What a channel promises
 ///
-/// The methods are `unsafe` to call because an implementation may rely on these promises:
+/// The methods are `unsafe` to call because an implementation may rely on the following guarantees:
 ///
-/// 1. For one seat the methods that take it are called one after another. For a backend that does not have
-///    [many](Self::MANY) waiters there is one seat at a time.
-/// 2. A waiter that was registered stays where it is, and alive, until it is registered or
-///    [deregistered](Self::deregister) anew through the same seat, or for ever.
-/// 3. Unless the backend has many waiters: [`notify`](Self::notify) is called at most once for each
-///    registration, never after [`deregister`](Self::deregister) said that it was not notified, and
-///    [`notify_with`](Self::notify_with) is never called while another call of it is under way, on any thread. At the
-///    place of the [lender](Self::LENDER) all of that but the last holds for every backend.
-/// 4. If somebody is to be woken, the waiter looks at the channel *after* it registered, and whoever notifies
-///    changes the channel *before*. So a registration that a notification misses sees the change.
+/// 1. Calls with the same seat never overlap. Unless the backend supports [many](Self::MANY) waiters, there is only one seat at a
+///    time.
+/// 2. A registered waiter is neither moved nor dropped until the same seat is registered or [deregistered](Self::deregister)
+///    again. If that never happens, it is never moved or dropped.
+/// 3. Unless the backend supports many waiters: [`notify`](Self::notify) is called at most once per registration, and never after
+///    [`deregister`](Self::deregister) was called with its key. Calls of [`notify_with`](Self::notify_with) never overlap, on any
+///    thread. At the [lender's](Self::LENDER) notifier, every backend has all of these guarantees except the one about overlap.
+/// 4. A waiter checks the channel *after* it has registered, and the other side changes the channel *before* it notifies. So a
+///    waiter that registers too late to be notified sees the change.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a notifier",
     note = "the last type parameter of a channel says how its halves wait: see the module `ref_channel::notifier`"
 )]
 pub trait Notifier: Sized + Send + Sync {
-    /// Whether many may wait at a time. With it goes [`MultiNotifier`].
+    /// Whether many waiters can wait at a time. Set it together with implementing [`MultiNotifier`].
     const MANY: bool = false;
 
-    /// What a half keeps of its waiting for as long as it lives, also if a future of it was forgotten.
+    /// Per-half wait state. It lives as long as the half, and outlives futures that were forgotten.
     type Seat: Default + Send + Sync;
 
-    /// What each future, or each blocking call, keeps of its waiting. It is pinned.
+    /// Per-call wait state: each future and each blocking call has one. It is pinned.
     type Waiter: Default + Send + Sync;
 
-    /// A notifier that nobody waits at.
+    /// A notifier without waiters.
     #[cfg(not(all(loom, feature = "loom")))]
     const INIT: Self;
 
-    /// A notifier that nobody waits at.
+    /// A notifier without waiters.
     #[cfg(all(loom, feature = "loom"))]
     fn init() -> Self;
 
-    /// The same for the place of the lender, where nobody else ever waits.
+    /// The same for the lender's notifier, which never has more than one waiter.
     ///
-    /// A backend of many waiters may do better there; [`WakerQueue`] does.
+    /// A backend that supports many waiters can use a cheaper representation here, as [`WakerQueue`] does.
     #[cfg(not(all(loom, feature = "loom")))]
     const LENDER: Self = Self::INIT;
 
-    /// The same for the place of the lender, where nobody else ever waits.
+    /// The same for the lender's notifier, which never has more than one waiter.
     #[cfg(all(loom, feature = "loom"))]
     fn lender() -> Self {
         Self::init()
     }
 
-    /// Wakes who is registered.
+    /// Wakes registered waiters.
     ///
-    /// # Panics
-    /// If a waker panics. The channel is in order then: what was to be told had been done before.
+    /// # Panics If a waker panics. The channel's state is consistent in that case, because the transition precedes the
+    /// notification.
     ///
-    /// # Safety
-    /// As the [channel promises](Self#what-a-channel-promises).
+    /// # Safety See [what a channel promises](Self#what-a-channel-promises).
     unsafe fn notify(&self, notice: Notice);
 
-    /// Runs `transition`, which changes the channel, and then notifies if that says so.
+    /// Runs `transition`, which changes the channel, and notifies if it returns a notice.
     ///
-    /// A backend may override it to know of a notification before it is decided upon.
+    /// A backend may override this to run code before the transition decides whether to notify.
     ///
-    /// # Panics
-    /// As [`notify`](Self::notify).
+    /// # Panics See [`notify`](Self::notify).
     ///
-    /// # Safety
-    /// As the [channel promises](Self#what-a-channel-promises).
+    /// # Safety See [what a channel promises](Self#what-a-channel-promises).
     #[inline]
     unsafe fn notify_with(&self, transition: impl FnOnce() -> Option<Notice>) {
         if let Some(notice) = transition() {
-            // SAFETY: the same promise.
+            // SAFETY: guaranteed by the caller.
             unsafe { self.notify(notice) }
         }
     }
 
-    /// Ends a registration, if there is one: the half does not wait any more, or registers anew next.
+    /// Ends a registration, if there is one. The half stops waiting, or is about to register again.
     ///
-    /// `unclaimed` is the key of a registration that was not notified, nor will be. It is none if the registration was
-    /// notified, or will be at once, or if there is none. For the borrowers of a backend of many waiters it is always none,
-    /// and means nothing.
+    /// `unclaimed` is the key of a registration that has not been notified and will not be. It is `None` if there is no
+    /// registration, or if the registration has been notified or is about to be. For the borrowers of a backend that supports
+    /// many waiters it is always `None` and has no meaning.
     ///
-    /// # Safety
-    /// As the [channel promises](Self#what-a-channel-promises).
+    /// # Safety See [what a channel promises](Self#what-a-channel-promises).
     #[inline]
     unsafe fn deregister(&self, seat: &mut Self::Seat, unclaimed: Option<Key>) {
         let _ = (seat, unclaimed);
     }
 
-    /// Lets go of all that was kept for waiting here: the half is gone, and with it every registration.
+    /// Releases everything kept for waiting here. The half is gone, and so is every registration.
     ///
-    /// Of borrowers it is the last one that is gone. The other half may be there for long, so a backend that keeps a waker
-    /// between two registrations drops it here: it keeps the memory of a task, or even the executor, alive. A notification may
-    /// still be under way, on this thread or another one.
+    /// On the borrowers' side this is called when the last borrower is gone. The other half may live much longer, so a backend
+    /// that keeps a waker between registrations has to drop it here: the waker keeps a task's memory alive, or even an
+    /// executor. A notification may still be in progress, on this thread or another one.
     ///
-    /// # Panics
-    /// If the drop of a waker panics.
+    /// # Panics If dropping a waker panics.
     ///
-    /// # Safety
-    /// As the [channel promises](Self#what-a-channel-promises). Nobody registers here any more before the channel is
-    /// split again. It may be called more than once.
+    /// # Safety See [what a channel promises](Self#what-a-channel-promises). Nothing registers here again until the channel is
+    /// split again. This may be called more than once.
     #[inline]
     unsafe fn vacate(&self) {}
 }
 
-/// A notifier at which tasks can wait: with it there are `lend`, `borrow` and the other futures.
+/// A notifier that supports tasks, as required by `lend`, `borrow` and the other futures.
 ///
-/// The [module](self) shows how to implement it. It is named as a bound where code is to serve all such channels:
+/// The [module](self) shows how to implement it. Use it as a bound for code that works with all such channels:
 ///
 /// ```
 /// use ref_channel::{BorrowError, Borrower, Mutability, notifier::AsyncNotifier};
@@ -294,32 +287,31 @@ pub trait Notifier: Sized + Send + Sync {
     note = "use the blocking calls, or a channel over an async notifier, for example `WakerSlot`, the default"
 )]
 pub trait AsyncNotifier: Notifier {
-    /// Wakes `waker` at the next notification.
+    /// Arranges for the next notification to wake `waker`.
     ///
-    /// That includes one that arrives during this call: a backend of [many](Notifier::MANY) waiters that finds it has used one up
-    /// wakes `waker` at once. Else the channel believes that somebody was woken who will come for the loan.
+    /// This includes a notification that arrives during the call: if a backend that supports [many](Notifier::MANY) waiters
+    /// notices that it has consumed one, it wakes `waker` at once. Otherwise the channel would assume that some borrower was
+    /// woken and is about to take the loan.
     ///
-    /// # Panics
-    /// If the clone or the drop of a waker panics. The waiter is not registered then.
+    /// # Panics If cloning or dropping a waker panics. The waiter is then not registered.
     ///
-    /// # Safety
-    /// As the [channel promises](Notifier#what-a-channel-promises). The registration that the seat had before
-    /// was notified, or was deregistered.
+    /// # Safety See [what a channel promises](Notifier#what-a-channel-promises). The seat's previous registration, if any, was
+    /// notified or deregistered.
     unsafe fn register(&self, seat: &mut Self::Seat, waiter: Pin<&mut Self::Waiter>, waker: &Waker) -> Key;
 
-    /// Whether the last registration is still there and its notification will wake `waker`, so that nothing need be
-    /// registered anew.
+    /// Whether the last registration is still pending and its notification will wake `waker`, so that there is no need to
+    /// register again.
     ///
-    /// `key` is what [`register`](Self::register) returned, unless it is about a borrower and the backend has
-    /// [many](Notifier::MANY) waiters. A backend may exchange the waker of a registration that is there, and say `true`. If it
-    /// says `false`, the registration is [ended](Notifier::deregister) and made anew, which is always right. But a borrower
-    /// among many is then taken for one that was notified: it takes precedence over newcomers, and in a backend that
-    /// keeps an order it has lost its place there.
+    /// `key` is the value that [`register`](Self::register) returned, except for the borrowers of a backend that supports
+    /// [many](Notifier::MANY) waiters. A backend may replace the waker of a pending registration and return `true`. If it
+    /// returns `false`, the registration is [ended](Notifier::deregister) and a new one is made. That is always correct, but a
+    /// borrower among many is then treated as one that was notified: it takes precedence over newcomers, and it loses its place
+    /// in a backend that keeps an order.
     ///
-    /// `waiter` is that of the present call. The registration may have been made with another one, whose future was forgotten.
+    /// `waiter` belongs to the current call. The registration may have been made with a different one, whose future was
+    /// forgotten.
     ///
-    /// # Safety
-    /// As the [channel promises](Notifier#what-a-channel-promises).
+    /// # Safety See [what a channel promises](Notifier#what-a-channel-promises).
     #[inline]
     unsafe fn is_registered(
         &self,
@@ -333,14 +325,14 @@ pub trait AsyncNotifier: Notifier {
     }
 }
 
-/// A notifier at which threads can wait: with it there are `lend_blocking`, `borrow_blocking` and their like.
+/// A notifier that supports threads, as required by `lend_blocking`, `borrow_blocking` and the other blocking calls.
 ///
-/// The [module](self) shows how to implement it. It is named as a bound where code is to serve all such channels:
+/// The [module](self) shows how to implement it. Use it as a bound for code that works with all such channels:
 ///
 /// ```
 /// use ref_channel::{Exclusive, Lender, TryLendError, notifier::BlockingNotifier};
 ///
-/// /// Lets whoever waits for the world have it, in the middle of a frame.
+/// /// Lends the world to a waiting borrower, if there is one, in the middle of a frame.
 /// fn serve<N: BlockingNotifier>(lender: &mut Lender<'_, String, Exclusive, N>, world: &mut String) -> bool {
 ///     lender.try_lend_blocking(world) != Err(TryLendError::NotRequested)
 /// }
@@ -356,35 +348,32 @@ pub trait AsyncNotifier: Notifier {
     note = "most notifiers block only with the feature `std`; `Spin` blocks without it"
 )]
 pub trait BlockingNotifier: Notifier {
-    /// Wakes this thread at the next notification.
+    /// Arranges for the next notification to wake the current thread.
     ///
-    /// # Panics
-    /// As [`AsyncNotifier::register`].
+    /// # Panics See [`AsyncNotifier::register`].
     ///
-    /// # Safety
-    /// As for [`AsyncNotifier::register`].
+    /// # Safety See [`AsyncNotifier::register`].
     unsafe fn register_thread(&self, seat: &mut Self::Seat, waiter: Pin<&mut Self::Waiter>) -> Key;
 
-    /// Whether the last registration is still there and its notification will wake this thread: as
+    /// Whether the last registration is still pending and its notification will wake the current thread; see
     /// [`AsyncNotifier::is_registered`].
     ///
-    /// # Safety
-    /// As for [`AsyncNotifier::is_registered`].
+    /// # Safety See [`AsyncNotifier::is_registered`].
     #[inline]
     unsafe fn is_thread_registered(&self, seat: &mut Self::Seat, waiter: Pin<&mut Self::Waiter>, key: Key) -> bool {
         let _ = (seat, waiter, key);
         false
     }
 
-    /// Blocks this thread until it was notified, until the deadline, or for no reason at all.
+    /// Blocks the current thread until it is notified or the deadline passes. May return spuriously.
     ///
-    /// It returns at once if this thread was notified since the last call.
+    /// Returns immediately if the thread has been notified since the last call.
     fn park(&self, deadline: Deadline);
 }
 
-/// A notifier at which many wait at the same time: with it a borrower can be cloned.
+/// A notifier that supports many waiters at a time, which allows borrowers to be cloned.
 ///
-/// An implementation sets [`Notifier::MANY`], or the clone of a borrower does not compile.
+/// An implementation has to set [`Notifier::MANY`]. Otherwise cloning a borrower does not compile.
 ///
 /// ```
 /// # #[cfg(feature = "std")] {
@@ -410,7 +399,7 @@ pub trait BlockingNotifier: Notifier {
 )]
 pub trait MultiNotifier: Notifier {}
 
-/// The notifier's `INIT`, or what loom has in its place, from its `new`.
+/// Implements the notifier's `INIT`, or its counterpart under loom, with its `new`.
 macro_rules! init_by_new {
     ($(lender = $lender:ident)?) => {
         #[cfg(not(all(loom, feature = "loom")))]
@@ -430,7 +419,7 @@ macro_rules! init_by_new {
 }
 use init_by_new;
 
-/// An async notifier blocks, with `std`, by a waker that unparks the thread.
+/// Implements blocking for an async notifier, using a waker that unparks the thread. Requires `std`.
 macro_rules! block_by_waker {
     ($notifier:ty) => {
         #[cfg(feature = "std")]
@@ -440,7 +429,7 @@ macro_rules! block_by_waker {
                 seat: &mut Self::Seat,
                 waiter: core::pin::Pin<&mut Self::Waiter>,
             ) -> super::Key {
-                // SAFETY: the same promise.
+                // SAFETY: guaranteed by the caller.
                 super::with_thread_waker(|waker| unsafe { super::AsyncNotifier::register(self, seat, waiter, waker) })
             }
 
@@ -451,7 +440,7 @@ macro_rules! block_by_waker {
                 key: super::Key,
             ) -> bool {
                 super::with_thread_waker(|waker| {
-                    // SAFETY: the same promise.
+                    // SAFETY: guaranteed by the caller.
                     unsafe { super::AsyncNotifier::is_registered(self, seat, waiter, key, waker) }
                 })
             }

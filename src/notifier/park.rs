@@ -4,10 +4,10 @@ use super::slot::{Slot, Target};
 use super::{BlockingNotifier, Deadline, Key, Notice, Notifier, init_by_new, park_thread};
 use crate::sync::{Thread, const_unless_loom, current};
 
-/// One waiting thread, which is parked: for channels between threads without async code.
+/// A single waiting thread, which is parked. For channels between threads, without async code.
 ///
-/// It is [`WakerSlot`](super::WakerSlot) with a handle of the thread in the place of a waker. The futures do not
-/// exist with it:
+/// It works like [`WakerSlot`](super::WakerSlot), but stores a thread handle instead of a waker. The futures are not available
+/// with it:
 ///
 /// ```
 /// use ref_channel::{RefMutChannel, notifier::Park};
@@ -56,12 +56,12 @@ impl Notifier for Park {
     init_by_new!();
 
     unsafe fn notify(&self, notice: Notice) {
-        // SAFETY: the same promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.0.notify(notice) }
     }
 
     unsafe fn deregister(&self, (): &mut (), unclaimed: Option<Key>) {
-        // SAFETY: the same promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.0.deregister(unclaimed) }
     }
 
@@ -73,7 +73,7 @@ impl Notifier for Park {
 
 impl BlockingNotifier for Park {
     unsafe fn register_thread(&self, (): &mut (), _: Pin<&mut ()>) -> Key {
-        // SAFETY: the same promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.0.register(&current()) }.expect("there are two cells")
     }
 

@@ -1,10 +1,11 @@
-//! The waiter slot: what [`WakerSlot`](super::WakerSlot) and `Park` are made of, and where the lender of a
-//! [`WakerQueue`](super::WakerQueue) waits.
+//! The waiter slot: the implementation of [`WakerSlot`](super::WakerSlot) and `Park`, and of the lender's side of
+//! [`WakerQueue`](super::WakerQueue).
 //!
-//! A slot has one waiter and one or two cells. A registration is in one cell, and that cell is `busy` from then until
-//! the registration is over: until whoever claimed it has woken the waiter, or, if nobody claimed it, until the waiter
-//! takes it back. A cell that is not busy belongs to the waiter. One that is busy is read by whoever claimed it, and by
-//! nobody else but the waiter. Which cell is registered goes with the claim, as the [`Key`] in the channel's state word.
+//! A slot has one waiter and one or two cells. Each registration uses one cell. That cell is `busy` from the moment of
+//! registration until the registration is over, which is when the notifier that claimed it has woken the waiter or, if it was
+//! never claimed, when the waiter takes it back. A cell that is not busy belongs to the waiter. A busy cell may be read by the
+//! notifier that claimed it and by the waiter, and by nobody else. The channel's state word stores which cell is registered, as
+//! a [`Key`], so a claim includes it.
 //!
 //! | | `busy` | the waker in the cell |
 //! |---|---|---|
@@ -12,35 +13,36 @@
 //! | `deregister`, not claimed | 1 to 0 | stays |
 //! | `notify` | 1 to 0, after the wake | is woken by reference, and stays |
 //!
-//! So in the steady state nobody writes a waker: the waiter finds its own there, the notifier reads it. A wake costs two
-//! plain stores beside the channel's own read-modify-write.
+//! In the steady state nobody writes a waker: the waiter finds its own in the cell, and the notifier only reads it. A wake
+//! costs two plain stores in addition to the channel's own read-modify-write.
 //!
-//! # The race that looks frightening
+//! # A potential race
 //!
-//! The notifier has claimed the registration in the first cell and is about to read that. Meanwhile the waiter is polled
-//! by chance, sees that the loan has ended, begins the next one with another waker, and must register that. Were
-//! there one cell, it would have to wait for the notifier, which may be further down on its own stack, in a waker
-//! that polls. Here it finds the first cell busy, and writes to the second one.
+//! Suppose that the notifier has claimed the registration in the first cell and is about to read it. Meanwhile the waiter is
+//! polled for another reason, sees that the loan has ended, begins the next one with a different waker, and has to register it.
+//! With a single cell it would have to wait for the notifier, which may be further down on its own stack, in a waker that polls
+//! inline. With two cells it finds the first one busy and writes to the second one.
 //!
-//! That one is free. Whoever claimed the last registration in it did so before the one in the first cell was claimed, and
-//! is the same, single, other side: it had done with the second cell before it claimed the first. The waiter has
-//! seen that claim, and each claim is a release of all that the other side did before it.
+//! The second cell is free. Its last registration was claimed before the one in the first cell, and by the same, single, other
+//! side, which was done with the second cell before it claimed the first. The waiter has seen the claim of the first cell, and
+//! each claim is a release of everything that the other side did before it.
 //!
-//! Where there are many notifiers, as for the lender of many borrowers, that does not hold: there the slot has a single
-//! cell, and if that is busy the waiter has to wait somewhere else.
+//! This argument does not hold if there are several notifiers, as for a lender with many borrowers. In that case the slot has a
+//! single cell, and the waiter has to wait elsewhere if the cell is busy.
 //!
 //! # Leaving
 //!
-//! When the waiter's half is dropped it lets go of the wakers that it kept here, for they keep its task alive. It does so
-//! itself if no cell is busy. If one is, the waiter is being woken at this moment, perhaps by code that is further down on
-//! the same stack, so it cannot wait for the end of that: it says `LEFT`, and the notifier empties the cells when it has
+//! When the waiter's half is dropped, the wakers in the slot have to be dropped as well, because they keep its task alive. If
+//! no cell is busy, the waiter empties them itself. Otherwise the waiter is being woken at this moment, possibly further down
+//! on the same stack, so it cannot wait for that to end. It then sets `LEFT`, and the notifier empties the cells when it is
 //! done.
 //!
-//! Each of the two writes one flag (`left`, `busy`) and then reads the other's, and at least one of them has to see what
-//! the other wrote. That takes a fence between the write and the read on both sides, which would cost each wake as much as a
-//! read-modify-write, for the sake of a drop. So the fences are unequal ([`light_fence`]): the notifier only keeps the
-//! compiler from exchanging the two, and the waiter, after a real fence, looks at `busy` for as long as a store can take to
-//! become visible. Should that fail all the same, a waker is kept until the channel is freed or split again.
+//! Each side writes one flag (`left` or `busy`) and then reads the other's, and at least one of them has to see the other's
+//! write. That requires a fence between the write and the read on both sides. A full fence would make every wake as expensive
+//! as a read-modify-write, just for the sake of a drop. The fences are therefore asymmetric ([`light_fence`]): the notifier
+//! only prevents the compiler from reordering the two accesses, and the waiter, after a full fence, keeps checking `busy` for
+//! as long as a store can take to become visible. Should that fail nevertheless, a waker is kept until the channel is freed or
+//! split again.
 
 use core::fmt;
 use core::task::Waker;
@@ -51,9 +53,9 @@ use crate::sync::{
 };
 use crate::wait::pause_briefly;
 
-/// Who can wait in a slot.
+/// What can wait in a slot.
 pub(super) trait Target: Clone {
-    /// Whether waking one is as good as waking the other.
+    /// Whether waking `self` and waking `other` have the same effect.
     fn is_same(&self, other: &Self) -> bool;
     fn wake_by_ref(&self);
 }
@@ -73,11 +75,11 @@ impl Target for Waker {
 const FIRST: Key = Key(false);
 const SECOND: Key = Key(true);
 
-/// The waiter's half is there.
+/// The waiter's half exists.
 const HERE: u8 = 0;
-/// It was dropped, and whoever finds no cell busy empties them.
+/// The waiter's half was dropped. Whichever side finds no cell busy empties the cells.
 const LEFT: u8 = 1;
-/// It was dropped, and the cells are empty, or will be at once.
+/// The waiter's half was dropped, and the cells are empty or are being emptied.
 const EMPTIED: u8 = 2;
 
 pub(super) struct Slot<W, const CELLS: usize> {
@@ -86,9 +88,9 @@ pub(super) struct Slot<W, const CELLS: usize> {
     left: AtomicU8,
 }
 
-// SAFETY: a cell is written by the waiter while it is not busy, and read by the notifier that claimed it, which is while
-// it is busy, or by the waiter; `W` is used from both their threads by reference. When the waiter has left, one of the
-// two, which the step from `LEFT` to `EMPTIED` decides, takes what is there: `W` is dropped on that thread.
+// SAFETY: a cell is written by the waiter while it is not busy. While it is busy it is read by the notifier that claimed it,
+// and at any time by the waiter. Both threads use `W` by reference. After the waiter has left, exactly one side, chosen by the
+// step from `LEFT` to `EMPTIED`, takes the contents and drops `W` on its thread.
 unsafe impl<W: Send + Sync, const CELLS: usize> Sync for Slot<W, CELLS> {}
 
 impl<W: Target> Slot<W, 1> {
@@ -116,28 +118,27 @@ impl<W: Target> Slot<W, 2> {
 }
 
 impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
-    /// None if the slot has a single cell, and that is busy.
+    /// Returns `None` if the slot has a single cell and that cell is busy.
     ///
-    /// # Safety
-    /// As for [`AsyncNotifier::register`](super::AsyncNotifier::register); with two cells also that notifications do not
-    /// overlap.
+    /// # Safety As for [`AsyncNotifier::register`](super::AsyncNotifier::register). With two cells, notifications must not
+    /// overlap either.
     #[inline(always)]
     pub(super) unsafe fn register(&self, target: &W) -> Option<Key> {
         if !self.is_busy(FIRST) && self.holds(FIRST, target) {
             self.set_busy(FIRST, true);
             return Some(FIRST);
         }
-        // SAFETY: the same promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.register_anew(target) }
     }
 
-    /// # Safety
-    /// As for [`register`](Self::register).
+    /// # Safety As for [`register`](Self::register).
     #[cold]
     unsafe fn register_anew(&self, target: &W) -> Option<Key> {
         let cell = if self.is_busy(FIRST) { Self::second()? } else { FIRST };
         if !self.holds(cell, target) {
-            // SAFETY: the first cell is not busy; or else it was claimed, and the second one is not, see above.
+            // SAFETY: the first cell is not busy, or it was claimed and the second one is not busy; see the module
+            // documentation.
             unsafe { self.replace(cell, target) };
         }
         self.set_busy(cell, true);
@@ -148,23 +149,21 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
         (CELLS == 2).then_some(SECOND)
     }
 
-    /// # Safety
-    /// This is the waiter, and the cell is not busy.
+    /// # Safety The caller is the waiter, and the cell is not busy.
     unsafe fn replace(&self, cell: Key, target: &W) {
-        // Foreign code, which may panic or come back here: before and after the change, never within it.
+        // Foreign code, which may panic or re-enter, runs before and after the change but never during it.
         let new = target.clone();
         // SAFETY: nobody else uses the cell.
         let old = self.cell(cell).with_mut(|cell| unsafe { (*cell).replace(new) });
         if old.is_none() {
-            // It may be the first time after another half has left.
-            // Ordering: relaxed, it is published with the registration.
+            // This may be the first registration after another half has left.
+            // Ordering: relaxed, it is published together with the registration.
             self.left.store(HERE, Ordering::Relaxed);
         }
         drop(old);
     }
 
-    /// # Safety
-    /// As for [`Notifier::deregister`](super::Notifier::deregister).
+    /// # Safety As for [`Notifier::deregister`](super::Notifier::deregister).
     #[inline(always)]
     pub(super) unsafe fn deregister(&self, unclaimed: Option<Key>) {
         if let Some(cell) = unclaimed {
@@ -172,44 +171,41 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
         }
     }
 
-    /// # Safety
-    /// As for [`Notifier::notify`](super::Notifier::notify): a registration of that key was claimed.
+    /// # Safety As for [`Notifier::notify`](super::Notifier::notify): a registration with this key was claimed.
     #[inline(always)]
     pub(super) unsafe fn notify(&self, notice: Notice) {
-        // Not by an index that is computed from the state: for that the processor would wait, but a branch it predicts.
+        // A branch, because the processor can predict it. It would have to wait for an index computed from the state.
         if notice.key == FIRST {
-            // SAFETY: the same promise.
+            // SAFETY: guaranteed by the caller.
             unsafe { self.wake(FIRST) }
         } else {
-            // SAFETY: the same promise.
+            // SAFETY: guaranteed by the caller.
             unsafe { self.wake_second() }
         }
     }
 
-    /// # Safety
-    /// The registration in the second cell was claimed.
+    /// # Safety The registration in the second cell was claimed.
     #[cold]
     unsafe fn wake_second(&self) {
-        // SAFETY: the same promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.wake(SECOND) }
     }
 
-    /// # Safety
-    /// The registration in the cell was claimed.
+    /// # Safety The registration in the cell was claimed.
     #[inline(always)]
     unsafe fn wake(&self, cell: Key) {
-        /// Also if the waker panics.
+        /// Runs even if the waker panics.
         struct Done<'a, W: Target, const CELLS: usize>(&'a Slot<W, CELLS>, Key);
         impl<W: Target, const CELLS: usize> Drop for Done<'_, W, CELLS> {
             #[inline(always)]
             fn drop(&mut self) {
-                // Ordering: release, pairs with the acquire of `is_busy`: the cell was read before.
+                // Ordering: release, pairs with the acquire in `is_busy`: the cell has been read before.
                 self.0.busy[index::<CELLS>(self.1)].store(false, Ordering::Release);
                 if !explores_leaving() {
                     return;
                 }
                 light_fence();
-                // Ordering: relaxed, `try_empty` looks again.
+                // Ordering: relaxed, because `try_empty` checks again.
                 if self.0.left.load(Ordering::Relaxed) == LEFT {
                     self.0.try_empty();
                 }
@@ -224,22 +220,22 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
         });
     }
 
-    /// The waiter's half is dropped: see the head of this file.
+    /// Called when the waiter's half is dropped; see "Leaving" in the module documentation.
     #[cold]
     pub(super) fn vacate(&self) {
         if !explores_leaving() {
             return;
         }
-        // Where it never registered it is not woken.
-        // SAFETY: only the waiter writes cells, and this is the waiter, or nobody is there.
+        // A cell that was never registered in is never notified.
+        // SAFETY: only the waiter writes cells, and the caller is the waiter, or no half exists.
         let is_used = |cell| self.cell(cell).with(|cell| unsafe { (*cell).is_some() });
         if !Self::keys().any(|cell| is_used(cell) && self.is_busy(cell)) {
-            // SAFETY: the waiter is gone, and nobody is being woken, nor will be.
+            // SAFETY: the waiter is gone, and no wake is in progress or will follow.
             return unsafe { self.empty() };
         }
-        // Ordering: release, pairs with the acquire of `try_empty`: what the waiter did with the cells comes before.
+        // Ordering: release, pairs with the acquire in `try_empty`: the waiter's accesses to the cells come before.
         self.left.store(LEFT, Ordering::Release);
-        // Ordering: against the light one in `wake`: one of the two sees what the other has stored.
+        // Ordering: pairs with the light fence in `wake`: at least one of the two sides sees the other's store.
         fence(Ordering::SeqCst);
         pause_briefly(|| self.try_empty());
     }
@@ -248,29 +244,28 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
         [FIRST, SECOND].into_iter().take(CELLS)
     }
 
-    /// The waiter has left: empties the cells if none is busy, and if the other side does not do it.
+    /// After the waiter has left: empties the cells, unless a cell is busy or the other side empties them.
     #[cold]
     fn try_empty(&self) -> bool {
         if Self::keys().any(|cell| self.is_busy(cell)) {
             return false;
         }
-        // Ordering: acquire, pairs with the release of `vacate`. It need not release: nobody uses the cells after this but a
-        // half of another split, which comes after both sides have left.
+        // Ordering: acquire, pairs with the release in `vacate`. A release is not needed: the next user of the cells is a half
+        // of a new split, which comes after both sides have left.
         let is_mine = self
             .left
             .compare_exchange(LEFT, EMPTIED, Ordering::Acquire, Ordering::Relaxed)
             .is_ok();
         if is_mine {
-            // SAFETY: the waiter has left, nobody is being woken, and of the two sides this one was chosen.
+            // SAFETY: the waiter has left, no wake is in progress, and this side was chosen to empty the cells.
             unsafe { self.empty() };
         }
         true
     }
 
-    /// # Safety
-    /// No cell is busy or will be, and nobody else calls this.
+    /// # Safety No cell is busy or becomes busy, and there is no other call of this function.
     unsafe fn empty(&self) {
-        // Foreign code, which may come back here, only after the change.
+        // Foreign code, which may re-enter, runs only after the change.
         // SAFETY: nobody else uses the cells.
         let old = self
             .cells
@@ -284,31 +279,31 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
         &self.cells[index::<CELLS>(cell)]
     }
 
-    /// Called by the waiter, or when that has left.
+    /// Called by the waiter, or after it has left.
     #[inline(always)]
     fn is_busy(&self, cell: Key) -> bool {
-        // Ordering: acquire, pairs with the release of `Done::drop`: the notifier does not read the cell any more.
+        // Ordering: acquire, pairs with the release in `Done::drop`: the notifier no longer reads the cell.
         self.busy[index::<CELLS>(cell)].load(Ordering::Acquire)
     }
 
-    /// Called by the waiter only.
+    /// Only called by the waiter.
     #[inline(always)]
     fn set_busy(&self, cell: Key, busy: bool) {
-        // Ordering: relaxed. If set, it is cleared by whoever claims the registration, which the state publishes; if
-        // cleared, nobody claimed it, and none but the waiter looks.
+        // Ordering: relaxed. A flag that is set is cleared by the notifier that claims the registration, and the state
+        // publishes it. A flag that is cleared belongs to an unclaimed registration, which only the waiter looks at.
         self.busy[index::<CELLS>(cell)].store(busy, Ordering::Relaxed);
     }
 
-    /// Whether the cell has that waker. Called by the waiter only.
+    /// Whether the cell contains an equivalent waker. Only called by the waiter.
     #[inline(always)]
     pub(super) fn holds(&self, cell: Key, target: &W) -> bool {
-        // SAFETY: only the waiter writes cells, and this is the waiter.
+        // SAFETY: only the waiter writes cells, and the caller is the waiter.
         self.cell(cell)
             .with(|cell| unsafe { (*cell).as_ref() }.is_some_and(|held| held.is_same(target)))
     }
 }
 
-/// Where in a slot of so many cells that one is.
+/// The index of a cell in a slot with `CELLS` cells.
 #[inline(always)]
 const fn index<const CELLS: usize>(cell: Key) -> usize {
     if CELLS == 1 { 0 } else { cell.0 as usize }

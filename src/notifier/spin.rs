@@ -5,11 +5,11 @@ use super::{AsyncNotifier, BlockingNotifier, Deadline, Key, MultiNotifier, Notic
 use crate::sync::const_unless_loom;
 use crate::wait::relax;
 
-/// Any number of waiters, none of which is ever told: each looks again and again.
+/// Any number of waiters that poll instead of being notified.
 ///
-/// A task is polled again at once, a thread spins (and yields, with `std`). It needs nothing, keeps nothing, and
-/// a notification costs nothing; the price is a processor that is busy while it waits. It blocks without `std`. There is no
-/// fairness: whoever looks at the right moment gets the loan, and a borrower may look at the wrong one for ever.
+/// A task is polled again immediately, and a thread spins (and yields, with `std`). It stores nothing, notifications are free,
+/// and blocking works without `std`. The price is that waiting keeps a processor busy. It is not fair: a borrower gets the loan
+/// if it looks at the right moment, and an unlucky one may never get it.
 ///
 /// ```
 /// # #[cfg(feature = "std")] {

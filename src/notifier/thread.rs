@@ -23,44 +23,44 @@ fn new_waker() -> Waker {
     Waker::from(Arc::new(Unpark(current())))
 }
 
-/// Calls `f` with a waker that unparks this thread: what a backend registers for a thread that blocks.
+/// Calls `f` with a waker that unparks the current thread. A backend can register this waker for a thread that blocks.
 ///
-/// The waker is made once for each thread. The [module](super) has an example of its use in a backend.
+/// Each thread creates its waker only once. The [module](super) shows how a backend uses it.
 ///
-/// # Panics
-/// If `f` does.
+/// # Panics If `f` panics.
 ///
 /// ```
 /// use ref_channel::notifier::{Deadline, park_thread, with_thread_waker};
 ///
 /// let waker = with_thread_waker(|waker| waker.clone());
 /// let thread = std::thread::spawn(move || waker.wake());
-/// park_thread(Deadline::NEVER); // until the waker is called, unless it was already
+/// park_thread(Deadline::NEVER); // until the waker is called, unless that has already happened
 /// # thread.join().unwrap();
 /// ```
 #[cfg(not(all(loom, feature = "loom")))]
 pub fn with_thread_waker<R>(f: impl FnOnce(&Waker) -> R) -> R {
     std::thread_local!(static WAKER: Waker = new_waker());
-    // Gone while the thread ends. `f` is called outside, for it may run foreign code that blocks, too.
+    // The thread local is gone while the thread exits. `f` is called outside the access, because it may run foreign code that
+    // blocks.
     let waker = WAKER.try_with(Waker::clone).unwrap_or_else(|_| new_waker());
     f(&waker)
 }
 
-/// Calls `f` with a waker that unparks this thread.
+/// Calls `f` with a waker that unparks the current thread.
 #[cfg(all(loom, feature = "loom"))]
 pub fn with_thread_waker<R>(f: impl FnOnce(&Waker) -> R) -> R {
     f(&new_waker())
 }
 
-/// Parks this thread until it is unparked, until the deadline, or for no reason at all.
+/// Parks the current thread until it is unparked or the deadline passes. May return spuriously.
 ///
-/// The [module](super) has an example of its use in a backend.
+/// The [module](super) shows how a backend uses it.
 ///
 /// ```
 /// use ref_channel::notifier::{Deadline, park_thread, with_thread_waker};
 ///
 /// with_thread_waker(|waker| waker.wake_by_ref());
-/// park_thread(Deadline::NEVER); // returns at once: it was unparked before
+/// park_thread(Deadline::NEVER); // returns immediately, because the thread was already unparked
 /// ```
 pub fn park_thread(deadline: Deadline) {
     match deadline.remaining() {

@@ -10,22 +10,22 @@ use super::{AsyncNotifier, Key, MultiNotifier, Notice, Notifier, Wake, block_by_
 use crate::sync::{AtomicBool, Ordering, UnsafeCell, const_unless_loom};
 use crate::wait::pause;
 
-/// Any number of waiters, first in, first out, without an allocation: what cloned borrowers should use.
+/// Any number of waiters, first in, first out, without allocating. Recommended for cloned borrowers.
 ///
-/// The queue is linked through the pinned futures that wait in it, so these are not `Unpin`. It needs nothing but
-/// `core`; with `std` threads can block at it too.
+/// The queue is intrusive: it links the pinned futures that wait in it, which are therefore not `Unpin`. It only needs `core`;
+/// with `std`, threads can block on it as well.
 ///
-/// A short spin lock guards the links. Wakers are never cloned, called or dropped while it is held, so they may
-/// panic, or come back to the channel from within. The lock is why this backend, unlike
-/// [`WakerSlot`](super::WakerSlot), is not for interrupt handlers.
+/// The links are protected by a spin lock that is held briefly. Wakers are never cloned, called or dropped while it is held, so
+/// they may panic or re-enter the channel. Because of the lock, this backend cannot be used in interrupt handlers, unlike
+/// [`WakerSlot`](super::WakerSlot).
 ///
-/// The lender, who waits alone, does not queue: its waker is kept in a slot from one loan to the next, until the lender
-/// is dropped.
+/// The lender is the only waiter on its side and does not queue. Its waker is kept in a slot from one loan to the next, until
+/// the lender is dropped.
 ///
-/// A borrower that was woken, but found that another one had been quicker, waits at the head of the queue, not at its
-/// end, and newcomers then wait behind it: it is not beaten again. A `borrow` that is cancelled loses its place.
+/// A borrower that is woken but finds the loan already taken by another one goes to the head of the queue. Newcomers then wait
+/// behind it, so this happens to it at most once. A cancelled `borrow` loses its place in the queue.
 ///
-/// The idea of intrusive waiters is that of the crate `futures-intrusive` and of tokio's synchronisation.
+/// Intrusive waiters are an idea from the crate `futures-intrusive` and from tokio's synchronisation primitives.
 ///
 /// ```
 /// use ref_channel::{RefMutChannel, notifier::WakerQueue};
@@ -37,57 +37,57 @@ use crate::wait::pause;
 ///     async { *one.borrow().await.unwrap() += 1 },
 ///     async { *two.borrow().await.unwrap() += 1 },
 ///     async {
-///         let once = lender.lend_owned(0).await.unwrap();
-///         assert_eq!(lender.lend_owned(once).await, Ok(2));
+///         let once = lender.lend_pinned(0).await.unwrap();
+///         assert_eq!(lender.lend_pinned(once).await, Ok(2));
 ///     },
 /// );
 /// # });
 /// ```
 pub struct WakerQueue {
-    /// Where the lender waits, if this is its place: nobody else does, and one registration follows the other.
+    /// At the lender's notifier, where the lender waits. It has one waiter, whose registrations do not overlap.
     slot: Slot<Waker, 1>,
-    /// This is the lender's place. It queues, too, if the one who woke it last has not done with the slot.
+    /// Whether this is the lender's notifier. The lender queues as well if its last notifier is still using the slot.
     has_slot: bool,
-    /// Guards `lists`, and in each node that is queued all but `queued`.
+    /// Protects `lists` and all fields of queued nodes except `queued`.
     lock: AtomicBool,
     lists: UnsafeCell<Lists>,
 }
 
-/// What each future keeps of its waiting at a [`WakerQueue`]. Opaque: it appears in signatures only.
+/// Per-future wait state at a [`WakerQueue`]. Opaque: it only appears in signatures.
 pub struct QueueNode {
-    /// In one of the lists. Set by the waiter and cleared by whoever takes the node out, with the lock held.
+    /// Whether the node is in a list. Set by the waiter and cleared when the node is removed, both with the lock held.
     queued: AtomicBool,
     inner: UnsafeCell<Inner>,
     // The lists point here while the future is polled through `&mut`.
     _pin: PhantomPinned,
 }
 
-/// What a half keeps of its waiting at a [`WakerQueue`]: which node is its own, also if the future was forgotten. Opaque:
-/// it appears in signatures only.
+/// A half's persistent wait state at a [`WakerQueue`]: which node belongs to it, even if the future was forgotten. Opaque: it
+/// only appears in signatures.
 #[derive(Debug, Default)]
 pub struct QueueSeat(Option<NonNull<QueueNode>>);
 
-/// The key of a registration in the slot, where there is one.
+/// The key of a registration in the slot, if this notifier has one.
 const IN_SLOT: Key = Key(false);
 const IN_LISTS: Key = Key(true);
 
-// In this order: half of an empty `Option<Waker>` is undefined, and with that in the middle the compiler copies what is
-// around it in overlapping pieces, for which the processor has to wait: 10 ns a loan.
+// The field order matters. Half of an empty `Option<Waker>` is uninitialised. With the waker in the middle, the compiler copies
+// the neighbouring fields in overlapping chunks and the processor stalls on them, which costs 10 ns per loan.
 #[derive(Default)]
 #[repr(C)]
 struct Inner {
     previous: Option<NonNull<QueueNode>>,
     next: Option<NonNull<QueueNode>>,
     waker: Option<Waker>,
-    /// It was taken out to be the one that is woken.
+    /// It was dequeued by a notification for a single waiter.
     chosen: bool,
 }
 
-/// A node is in one of two lists, or in none.
+/// Each node is in one of these lists, or in none.
 #[derive(Default)]
 struct Lists {
     waiting: List,
-    /// Those of `waiting` when all were to be woken who have not been woken yet.
+    /// Nodes that were in `waiting` when all waiters had to be woken, and that have not been woken yet.
     waking: List,
 }
 
@@ -97,20 +97,20 @@ struct List {
     tail: Option<NonNull<QueueNode>>,
 }
 
-// SAFETY: the lists, and through them the nodes, are reached with the lock held; wakers are `Send`.
+// SAFETY: the lists, and the nodes through them, are only accessed with the lock held. Wakers are `Send`.
 unsafe impl Send for WakerQueue {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for WakerQueue {}
-// SAFETY: a node is reached with the lock of its queue held, or by the waiter while it is not queued.
+// SAFETY: a node is accessed with the lock of its queue held, or by its waiter while it is not queued.
 unsafe impl Send for QueueNode {}
-// SAFETY: nothing can be done with a shared reference to it but through its queue.
+// SAFETY: a shared reference to a node gives no access except through its queue.
 unsafe impl Sync for QueueNode {}
-// SAFETY: it is a name of a node, which is reached as said above.
+// SAFETY: it only identifies a node, and nodes are accessed as described above.
 unsafe impl Send for QueueSeat {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for QueueSeat {}
 
-// Nothing foreign runs while a node is changed, so a panic leaves it in order.
+// No foreign code runs while a node is being changed, so a panic leaves it consistent.
 impl UnwindSafe for QueueNode {}
 impl RefUnwindSafe for QueueNode {}
 
@@ -124,7 +124,7 @@ impl Default for QueueNode {
     }
 }
 
-// In the models the end of a node is an access to it: one that is still in use is reported.
+// In the models, dropping a node counts as an access to it, so loom reports a node that is still in use.
 #[cfg(all(loom, feature = "loom"))]
 impl Drop for QueueNode {
     fn drop(&mut self) {
@@ -132,19 +132,17 @@ impl Drop for QueueNode {
     }
 }
 
-/// The right to change a node: with the lock held, or for a node that is not queued as its waiter.
+/// Gives mutable access to a node.
 ///
-/// # Safety
-/// The caller has that right, and does not reach for the same node from within `f`.
+/// # Safety The caller holds the lock, or is the waiter of a node that is not queued. `f` does not access the same node again.
 unsafe fn with_node<R>(node: NonNull<QueueNode>, f: impl FnOnce(&mut Inner) -> R) -> R {
-    // SAFETY: a node lives while it is queued or named by a seat; the caller has the right to change it.
+    // SAFETY: a node is alive while it is queued or named by a seat, and the caller has exclusive access to it.
     unsafe { node.as_ref() }
         .inner
         .with_mut(|inner| f(unsafe { &mut *inner }))
 }
 
-/// # Safety of the methods
-/// The lock is held, and the nodes are of this queue.
+/// # Safety of the methods The lock is held, and the nodes belong to this queue.
 impl List {
     unsafe fn push_back(&mut self, node: NonNull<QueueNode>) {
         // SAFETY: the lock is held, and the node is in no list.
@@ -174,7 +172,7 @@ impl List {
         }
     }
 
-    /// Takes the first node out, and returns its waker. The waiter may free the node from then on.
+    /// Removes the first node and returns its waker. The waiter may free the node from then on.
     unsafe fn pop_front(&mut self, chosen: bool) -> Option<Waker> {
         let node = self.head?;
         // SAFETY: the lock is held, and neighbours are queued.
@@ -193,7 +191,7 @@ impl List {
         }
     }
 
-    /// Moves all of `other` to the end of this.
+    /// Moves all nodes of `other` to the end of this list.
     unsafe fn append(&mut self, other: &mut Self) {
         let (Some(head), Some(tail)) = (other.head.take(), other.tail.take()) else {
             return;
@@ -212,10 +210,9 @@ impl List {
 }
 
 impl Lists {
-    /// Takes a node out of the list that it is in, and returns its waker. The waiter may free the node from then on.
+    /// Removes a node from the list that contains it and returns its waker. The waiter may free the node from then on.
     ///
-    /// # Safety
-    /// The lock is held, and the node is queued here.
+    /// # Safety The lock is held, and the node is in one of these lists.
     unsafe fn remove(&mut self, node: NonNull<QueueNode>) -> Option<Waker> {
         // SAFETY: the lock is held, and neighbours are queued.
         unsafe {
@@ -228,7 +225,7 @@ impl Lists {
             } else {
                 &mut self.waking
             };
-            // A node in the middle is neither list's head or tail, and needs none.
+            // A node in the middle is not the head or tail of any list, so the choice of list does not matter.
             match previous {
                 Some(previous) => with_node(previous, |inner| inner.next = next),
                 None => list.head = next,
@@ -243,19 +240,18 @@ impl Lists {
     }
 }
 
-/// # Safety
-/// The lock is held, and the node is in no list any more. It is not used after this.
+/// # Safety The lock is held, and the node has been unlinked. It must not be accessed after this call.
 unsafe fn dequeued(node: NonNull<QueueNode>) {
-    // Ordering: release, pairs with the acquire of `is_queued`: the node is not touched after it.
-    // SAFETY: the waiter does not free it before this.
+    // Ordering: release, pairs with the acquire in `is_queued`. The node is not accessed after this store.
+    // SAFETY: the waiter does not free the node before this store.
     unsafe { node.as_ref() }.queued.store(false, Ordering::Release);
 }
 
-/// Called by the waiter of the node.
+/// Only called by the node's waiter.
 fn is_queued(node: NonNull<QueueNode>) -> bool {
-    // Ordering: acquire, pairs with the release of `dequeued`: if it is not queued any more, whoever took it out
-    // has done with it, and the lock is not needed.
-    // SAFETY: the waiter's own node lives.
+    // Ordering: acquire, pairs with the release in `dequeued`. If the node is no longer queued, the thread that removed it is
+    // done with it, and the lock is not needed.
+    // SAFETY: the waiter's own node is alive.
     unsafe { node.as_ref() }.queued.load(Ordering::Acquire)
 }
 
@@ -282,7 +278,7 @@ impl WakerQueue {
         }
     }
 
-    /// Runs `f`, which calls no foreign code, with the lock held.
+    /// Runs `f` with the lock held. `f` must not call foreign code.
     #[inline]
     fn locked<R>(&self, f: impl FnOnce(&mut Lists) -> R) -> R {
         if !self.try_lock() {
@@ -290,15 +286,15 @@ impl WakerQueue {
         }
         // SAFETY: the lock is held.
         let result = self.lists.with_mut(|lists| f(unsafe { &mut *lists }));
-        // Ordering: release, pairs with the acquire of `try_lock`.
+        // Ordering: release, pairs with the acquire in `try_lock`.
         self.lock.store(false, Ordering::Release);
         result
     }
 
     #[inline]
     fn try_lock(&self) -> bool {
-        // Ordering: acquire, pairs with the release of `locked`: the changes of who held the lock before. On failure
-        // relaxed: nothing is done.
+        // Ordering: acquire, pairs with the release in `locked`: makes the changes of the previous lock holder visible. Relaxed
+        // on failure, because nothing is accessed then.
         self.lock
             .compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
@@ -313,7 +309,7 @@ impl WakerQueue {
         }
     }
 
-    /// Wakes who waits longest.
+    /// Wakes the waiter that has waited longest.
     fn wake_one(&self) {
         let waker = self.locked(|lists| {
             let list = if lists.waking.head.is_some() {
@@ -334,18 +330,18 @@ impl WakerQueue {
         self.locked(|lists| unsafe { lists.waking.pop_front(false) })
     }
 
-    /// Wakes all who wait now, but not who comes while they are woken.
+    /// Wakes all current waiters, but not those that arrive during the call.
     fn wake_all(&self) {
         // SAFETY: the lock is held.
         self.locked(|lists| unsafe { lists.waking.append(&mut lists.waiting) });
         #[cfg(feature = "std")]
         {
-            // A waker that panics does not keep the others from being woken.
+            // A panicking waker must not prevent the others from being woken.
             let mut first_panic = None;
             while let Some(waker) = self.pop_waking() {
                 let woken = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| waker.wake()));
                 if let Err(panic) = woken {
-                    // The drop of an earlier one could panic, too.
+                    // Dropping an earlier panic payload could panic as well.
                     core::mem::forget(first_panic.replace(panic));
                 }
             }
@@ -353,14 +349,14 @@ impl WakerQueue {
                 std::panic::resume_unwind(panic);
             }
         }
-        // Without `std` a panic leaves the rest in `waking`, which the next notification turns to first.
+        // Without `std`, a panic leaves the rest in `waking`, which the next notification serves first.
         #[cfg(not(feature = "std"))]
         while let Some(waker) = self.pop_waking() {
             waker.wake();
         }
     }
 
-    /// Takes the node out, if it is in; the waker is for the caller to drop, without the lock.
+    /// Removes the node if it is queued. The caller drops the waker without holding the lock.
     #[inline]
     fn unlink(&self, node: NonNull<QueueNode>) -> Option<Waker> {
         if is_queued(node) {
@@ -373,7 +369,7 @@ impl WakerQueue {
     #[cold]
     fn unlink_queued(&self, node: NonNull<QueueNode>) -> Option<Waker> {
         self.locked(|lists| {
-            // It may have been taken out just now.
+            // It may have been removed in the meantime.
             if !is_queued(node) {
                 return None;
             }
@@ -382,38 +378,38 @@ impl WakerQueue {
         })
     }
 
-    /// Puts the waiter's node at the end, or gives the one that is there another waker.
+    /// Appends the waiter's node to the queue, or puts it at the head if it was woken in vain.
     fn enqueue(&self, seat: &mut QueueSeat, waiter: Pin<&mut QueueNode>, waker: &Waker) {
-        // SAFETY: it is not moved.
+        // SAFETY: the node is not moved.
         let node = NonNull::from(unsafe { waiter.get_unchecked_mut() });
         if let Some(last) = seat.0.replace(node) {
             if last != node {
-                // Of a future that was forgotten, and is there for ever.
+                // It belongs to a forgotten future, so it is never freed.
                 drop(self.unlink(last));
             }
         }
         let waker = waker.clone();
-        // SAFETY: the node is not queued, and this is the waiter.
+        // SAFETY: the node is not queued, and the caller is its waiter.
         let chosen = unsafe {
             with_node(node, |inner| {
                 inner.waker = Some(waker);
                 inner.chosen
             })
         };
-        // SAFETY: the lock is held, the node is in no list, and stays where it is until it is taken out: the channel
-        // deregisters before the waiter is dropped.
+        // SAFETY: the lock is held, and the node is not in any list. It is not moved or freed until it is removed, because the
+        // channel deregisters before it drops the waiter.
         self.locked(|lists| unsafe {
             if chosen {
                 lists.waiting.push_front(node);
             } else {
                 lists.waiting.push_back(node);
             }
-            // Ordering: relaxed, only the waiter reads it without the lock.
+            // Ordering: relaxed, because only the waiter reads it without the lock.
             node.as_ref().queued.store(true, Ordering::Relaxed);
         });
     }
 
-    /// Sees to it that a node that is queued has that waker; false if it is not queued any more.
+    /// Makes sure that a queued node has the given waker. Returns false if the node is no longer queued.
     #[cold]
     fn keeps_place(&self, node: NonNull<QueueNode>, waker: &Waker) -> bool {
         let is_same = self.locked(|_| {
@@ -428,7 +424,7 @@ impl WakerQueue {
         is_same || self.replace(node, waker)
     }
 
-    /// Gives a node another waker; false if it is not queued any more.
+    /// Replaces the waker of a node. Returns false if the node is no longer queued.
     #[cold]
     fn replace(&self, node: NonNull<QueueNode>, waker: &Waker) -> bool {
         let mut new = Some(waker.clone());
@@ -440,7 +436,7 @@ impl WakerQueue {
             }
             queued
         });
-        // The old one, or the new one if it came too late: without the lock.
+        // Drops the old waker, or the new one if the node was no longer queued, without holding the lock.
         drop(new);
         queued
     }
@@ -456,7 +452,7 @@ impl Notifier for WakerQueue {
     #[inline]
     unsafe fn notify(&self, notice: Notice) {
         if self.has_slot && notice.key == IN_SLOT {
-            // SAFETY: the same promise, and the registration that was claimed was in the slot.
+            // SAFETY: guaranteed by the caller. The claimed registration was in the slot.
             return unsafe { self.slot.notify(notice) };
         }
         match notice.wake {
@@ -468,7 +464,7 @@ impl Notifier for WakerQueue {
     #[inline]
     unsafe fn deregister(&self, seat: &mut QueueSeat, unclaimed: Option<Key>) {
         if unclaimed == Some(IN_SLOT) {
-            // SAFETY: the same promise; of a borrower nothing is ever known to be unclaimed, so this is the lender.
+            // SAFETY: guaranteed by the caller. Borrowers never pass an unclaimed key, so this is the lender.
             unsafe { self.slot.deregister(unclaimed) };
         }
         if let Some(node) = seat.0.take() {
@@ -485,7 +481,7 @@ impl Notifier for WakerQueue {
 impl AsyncNotifier for WakerQueue {
     #[inline]
     unsafe fn register(&self, seat: &mut QueueSeat, waiter: Pin<&mut QueueNode>, waker: &Waker) -> Key {
-        // SAFETY: the same promise, and the slot has a single cell.
+        // SAFETY: guaranteed by the caller. The slot has a single cell.
         if self.has_slot && unsafe { self.slot.register(waker) }.is_some() {
             return IN_SLOT;
         }

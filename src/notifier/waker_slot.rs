@@ -5,19 +5,19 @@ use super::slot::Slot;
 use super::{AsyncNotifier, Key, Notice, Notifier, block_by_waker, init_by_new};
 use crate::sync::const_unless_loom;
 
-/// One waiter, whose waker is kept from one loan to the next: the default, and the fastest.
+/// A single waiter, whose waker is kept from one loan to the next. This is the default, and the fastest backend.
 ///
-/// The slot has no synchronisation to speak of: who may touch it is decided by the read-modify-write of the
-/// channel's state that each step of a loan makes anyway. It needs nothing but `core`; with `std` threads can block at
-/// it too. It survives wakers that panic, that poll the other half from within, and that change at every poll.
+/// The slot needs almost no synchronisation of its own. Access to it is decided by the read-modify-write of the channel's state
+/// that every step of a loan performs anyway. It only needs `core`; with `std`, threads can block on it as well. It tolerates
+/// wakers that panic, that poll the other half from within `wake`, and that change with every poll.
 ///
-/// The waker stays in the slot between two loans of a half, also after a `borrow` or a lend was cancelled, and is dropped when
-/// another waker takes its place or when the half is dropped. Until then it keeps the memory of its task. If the waker owns the
-/// task's future, and that owns the half, they keep each other: such a task has to be dropped, or run to its end, by its
-/// executor, and may not be left to its reference count alone.
+/// The waker stays in the slot between two loans, and also after a cancelled `borrow` or lend. It is dropped when another waker
+/// replaces it or when the half is dropped. Until then it keeps the memory of its task alive. If the waker owns the task's
+/// future, and that future owns the half, they form a reference cycle. The executor must drop such a task or run it to
+/// completion; relying on the reference count alone leaks it.
 ///
-/// The idea of keeping the waker and waking it by reference, and of two places for it, is that of the crates
-/// `diatomic-waker` and `spmc-waker`; here the state of the channel owns the slot.
+/// Keeping the waker, waking it by reference, and having two places for it are ideas from the crates `diatomic-waker` and
+/// `spmc-waker`. The difference is that access to the slot is controlled by the state of the channel.
 ///
 /// ```
 /// use ref_channel::{Channel, Exclusive, notifier::WakerSlot};
@@ -45,13 +45,13 @@ impl Notifier for WakerSlot {
 
     #[inline]
     unsafe fn notify(&self, notice: Notice) {
-        // SAFETY: the same promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.0.notify(notice) }
     }
 
     #[inline]
     unsafe fn deregister(&self, (): &mut (), unclaimed: Option<Key>) {
-        // SAFETY: the same promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.0.deregister(unclaimed) }
     }
 
@@ -64,7 +64,7 @@ impl Notifier for WakerSlot {
 impl AsyncNotifier for WakerSlot {
     #[inline]
     unsafe fn register(&self, (): &mut (), _: Pin<&mut ()>, waker: &Waker) -> Key {
-        // SAFETY: the same promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.0.register(waker) }.expect("there are two cells")
     }
 

@@ -149,6 +149,8 @@ struct Lender {
     at: LenderAt,
     terms: Terms,
     boxed: bool,
+    /// It is on offer while the lender does something else, as in `serve_while`.
+    detached: bool,
     /// Its registration was claimed, and it has not been polled since.
     woken: bool,
     /// The borrowers that it has to wake: none, one, all.
@@ -210,7 +212,10 @@ const LENDER: u8 = u8::MAX;
 
 impl Lender {
     fn key(self) -> u64 {
-        let flags = u64::from(self.boxed) << 3 | u64::from(self.woken) << 2 | u64::from(self.notice);
+        let flags = u64::from(self.detached) << 4
+            | u64::from(self.boxed) << 3
+            | u64::from(self.woken) << 2
+            | u64::from(self.notice);
         (self.phase as u64) << 16 | (self.at as u64) << 12 | (self.terms as u64) << 8 | flags
     }
 }
@@ -270,10 +275,9 @@ impl World {
         };
         let terms = self.lender.terms;
         match self.lender.phase {
-            Phase::Start | Phase::Behind if terms == Terms::OnRequest && state.requests() == 0 => {
+            Phase::Start | Phase::Behind if terms.is_on_request() && state.requests() == 0 => {
                 refused(Refusal::NotRequested)
             }
-            Phase::Offered if terms == Terms::Open => Some(Ok(())),
             Phase::Offered if state.is_given_up() => refused(Refusal::NotRequested),
             Phase::Offered if state.is_settled() => Some(Ok(())),
             Phase::Offered if state.borrowers_gone() && state.guards() == 0 => refused(Refusal::Disconnected),
@@ -282,6 +286,15 @@ impl World {
             Phase::Watching if state.borrowers_gone() => Some(Err(Refusal::Disconnected)),
             _ => None,
         }
+    }
+}
+
+impl World {
+    /// As `Loan::withdraw`: nobody has taken what it withdraws.
+    fn is_refused_by_withdraw(&self) -> bool {
+        let state = self.state();
+        let unborrowed = state.is_offered() && state.guards() == 0 && !state.is_served();
+        matches!(self.ending(), Some(Err(_))) || unborrowed
     }
 }
 
@@ -375,6 +388,7 @@ impl<N: Notifier> Explorer<N> {
                 at: LenderAt::Rest,
                 terms: Terms::Plain,
                 boxed: false,
+                detached: false,
                 woken: false,
                 notice: 0,
             },
@@ -445,12 +459,23 @@ impl<N: Notifier> Explorer<N> {
         assert!(!world.box_out || guards > 0, "nobody is left to free the box");
         assert!(!world.box_out || !state.is_offered(), "a new loan while a box is out");
 
+        // A guard knows whether it is recalled.
+        match world.lender.phase {
+            Phase::Taken if guards > 0 => {
+                assert!(state.is_recalled(), "the lender waits for a guard that does not know")
+            }
+            Phase::Offered if world.lender.at == LenderAt::Rest => {
+                assert!(!state.is_recalled(), "recalled, and still on offer")
+            }
+            _ => {}
+        }
+
         // The lender does not wait for what has happened. Whoever makes it happen claims it in the same step.
         let lender = world.lender;
         if lender.at == LenderAt::Rest && !lender.woken && lender.notice == 0 {
             match lender.phase {
                 Phase::Idle | Phase::Start | Phase::Gone => {}
-                Phase::Offered if lender.terms == Terms::Open => {}
+                Phase::Offered if lender.detached => {}
                 Phase::Behind | Phase::Offered | Phase::Taken | Phase::Watching => {
                     assert!(state.lender_key().is_some(), "the lender waits, and does not say so");
                     assert_eq!(world.ending(), None, "the lender waits for what has happened");
@@ -651,6 +676,7 @@ impl<N: Notifier> Explorer<N> {
             at: LenderAt::Rest,
             terms: Terms::Plain,
             boxed: false,
+            detached: false,
             woken: false,
             notice: w.lender.notice,
         };
@@ -694,8 +720,10 @@ impl<N: Notifier> Explorer<N> {
             (Terms::Plain, true),
             (Terms::OnRequest, false),
             (Terms::Open, false),
+            (Terms::Open, true),
+            (Terms::OpenOnRequest, false),
         ] {
-            let unusual = boxed || terms == Terms::OnRequest;
+            let unusual = boxed || terms.is_on_request();
             if boxed && !cfg!(feature = "alloc") || unusual && !self.what.full {
                 continue;
             }
@@ -747,7 +775,7 @@ impl<N: Notifier> Explorer<N> {
             phase => {
                 let what = match (phase, world.lender.terms) {
                     (Phase::Watching, _) => Awaits::Request,
-                    (Phase::Behind, Terms::OnRequest) => Awaits::ReturnOrGivenUp,
+                    (Phase::Behind, terms) if terms.is_on_request() => Awaits::ReturnOrGivenUp,
                     _ => Awaits::Return,
                 };
                 let mut w = world;
@@ -764,18 +792,19 @@ impl<N: Notifier> Explorer<N> {
         assert!(!world.box_out, "offers though a box is out");
         let wake = if self.exclusive { 1 } else { 2 };
         let notice = state.borrower_notice::<N>(if wake == 1 { Wake::One } else { Wake::All });
-        for arm in [None, Some(KEY)] {
-            let open = world.lender.terms == Terms::Open;
-            if open && arm.is_some() || self.what.calm && !open && arm.is_none() {
+        let open = world.lender.terms == Terms::Open && !world.lender.boxed;
+        for (arm, detached) in [(None, false), (Some(KEY), false), (None, true)] {
+            if detached && !open || self.what.calm && !detached && arm.is_none() {
                 continue;
             }
             let mut w = world;
+            w.lender.detached = detached;
             match state.offered::<N>(w.lender.terms, arm) {
                 Ok(next) => {
                     w.word = next.0;
                     w.lender.notice = if notice.is_some() { wake } else { 0 };
                     w.lender.phase = Phase::Offered;
-                    w.lender.at = if open || arm.is_some() {
+                    w.lender.at = if detached || arm.is_some() {
                         LenderAt::Rest
                     } else {
                         LenderAt::Act
@@ -794,10 +823,13 @@ impl<N: Notifier> Explorer<N> {
     fn lender_rests(&mut self, world: World) {
         let state = world.state();
         let Lender {
-            phase, terms, boxed, ..
+            phase,
+            terms,
+            boxed,
+            detached,
+            ..
         } = world.lender;
-        let open = (phase, terms) == (Phase::Offered, Terms::Open);
-        if !open {
+        if !detached {
             let mut w = world;
             if w.ending().is_some() {
                 w.lender.woken = false;
@@ -809,17 +841,20 @@ impl<N: Notifier> Explorer<N> {
             }
         }
         if phase == Phase::Taken {
-            // It blocks.
+            // It blocks, or is polled to its end.
             return;
         }
-        if !open && self.what.full {
+        if !detached && self.what.full {
             let mut w = world;
             w.lender.phase = Phase::Idle;
             w.lender.woken = false;
             self.lender_idle(w, "forgets its future");
         }
-        if self.what.calm && !open {
+        if self.what.calm && terms != Terms::Open {
             return;
+        }
+        if phase == Phase::Offered && !detached {
+            self.lender_withdraws(world);
         }
         let mut w = world;
         match phase {
@@ -835,12 +870,12 @@ impl<N: Notifier> Explorer<N> {
             }
             Phase::Offered => {
                 w.word = state.withdrawn().0;
-                let refused = matches!(world.ending(), Some(Err(_))) || state.is_offered() && state.guards() == 0;
-                if refused {
+                if world.is_refused_by_withdraw() {
                     assert_eq!(w.state().guards(), 0, "a refused loan is out");
                     self.lender_leaves(w, "withdraws");
                 } else {
                     w.lender.phase = Phase::Taken;
+                    w.lender.detached = false;
                     w.lender.at = LenderAt::Disarm;
                     self.reach(w, LENDER, "withdraws what was taken");
                 }
@@ -848,6 +883,22 @@ impl<N: Notifier> Explorer<N> {
             _ => self.lender_leaves(w, "drops its future"),
         }
         let _ = boxed;
+    }
+
+    /// It withdraws, and is polled on.
+    fn lender_withdraws(&mut self, world: World) {
+        let mut w = world;
+        w.word = w.state().withdrawn().0;
+        if world.is_refused_by_withdraw() {
+            return self.lender_leaves(w, "withdraws, and is polled");
+        }
+        w.lender.phase = Phase::Taken;
+        if w.ending().is_some() {
+            w.lender.woken = false;
+            self.lender_ends(w, "withdraws what is back, and is polled");
+        } else {
+            self.reach(w, LENDER, "withdraws what is out, and waits for it");
+        }
     }
 
     // ----- a borrower --------------------------------------------------------------------------------------
@@ -1178,11 +1229,26 @@ impl<N: Notifier> Explorer<N> {
 
     fn give_back(&mut self, mut w: World, i: usize) {
         let next = w.state().returned();
+        // Not while a box is being handed over.
+        let is_open = w.lender.phase == Phase::Offered && w.lender.at == LenderAt::Rest;
+        if is_open && w.lender.terms == Terms::Open {
+            assert!(
+                w.state().lender_notice(next).is_none(),
+                "a return to an open offer wakes the lender"
+            );
+        }
         self.claimed(&mut w, next);
         w.borrowers[i].guards -= 1;
         assert!(next.guards() > 0 || !w.box_out, "nobody frees the box");
-        if w.lender.phase == Phase::Offered && w.lender.terms != Terms::Open {
-            assert!(!next.is_offered(), "a loan for once is on offer again");
+        if is_open {
+            match w.lender.terms {
+                Terms::Plain | Terms::OnRequest => assert!(!next.is_offered(), "a loan for once is on offer again"),
+                Terms::Open => assert!(next.is_offered(), "a return takes an open offer down"),
+                Terms::OpenOnRequest => {
+                    let waits = next.guards() > 0 || next.requests() > 0;
+                    assert_eq!(next.is_offered(), waits, "on offer where nobody waits, or the reverse");
+                }
+            }
         }
         let last = next.guards() == 0;
         self.pass_on_and_rest(w, i, last && next.is_unanswered(true), "returns a guard");

@@ -210,8 +210,12 @@ impl<N: Notifier> Link<N> {
     /// The word, for information only.
     #[inline(always)]
     pub(crate) fn glance(&self) -> State {
-        // Ordering: relaxed, nothing is accessed because of it.
-        State(self.word.load(Ordering::Relaxed))
+        self.view().glance()
+    }
+
+    /// The word alone, which does not depend on the notifier.
+    pub(crate) fn view(&self) -> View<'_> {
+        View(&self.word)
     }
 
     /// Publishes the pointer that the lender has written: see [`State::offered`].
@@ -272,7 +276,10 @@ impl<N: Notifier> Link<N> {
     /// Takes the offer down, and returns what was before: see [`State::withdrawn`].
     pub(crate) fn withdraw(&self) -> State {
         // Ordering: acquire, as in `look`: a loan that is back may be what this finds.
-        State(self.word.fetch_and(State(!0).withdrawn().0, Ordering::Acquire))
+        let step = self.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, |word| {
+            Some(State(word).withdrawn().0)
+        });
+        State(step.unwrap_or_else(|word| word))
     }
 
     /// Leaves a box to the last guard, which calls `free` with `place`; false if no guard is out, then the box
@@ -620,7 +627,18 @@ impl<N: Notifier> Link<N> {
 
 impl<N> fmt::Debug for Link<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Ordering: relaxed, for information only.
-        State(self.word.load(Ordering::Relaxed)).fmt(f)
+        View(&self.word).glance().fmt(f)
+    }
+}
+
+/// The state of a channel, for information only.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a>(&'a Word);
+
+impl View<'_> {
+    #[inline(always)]
+    pub(crate) fn glance(self) -> State {
+        // Ordering: relaxed, nothing is accessed because of it.
+        State(self.0.load(Ordering::Relaxed))
     }
 }

@@ -7,10 +7,12 @@
 //!
 //! | bits | name | set by | cleared by | meaning |
 //! |---|---|---|---|---|
-//! | 0 | `OFFER` | lender | lender; the loan's first return unless `OPEN`; the last request given up under `ON_REQUEST` | a reference is published and may be taken |
-//! | 1 | `OPEN` | lender | lender | returns leave the offer up (`lend_while`) |
-//! | 2 | `ON_REQUEST` | lender | lender; the first return | the offer stands only while somebody waits (`try_lend`). Left without `OFFER`: it was given up |
-//! | 3 | `HANDED_OVER` | lender | the last return | the last guard frees the box |
+//! | 0 | `OFFER` | lender | lender; the loan's first return unless `OPEN`; under `ON_REQUEST` the last request given up, or a return that leaves nobody waiting | a reference is published and may be taken |
+//! | 1 | `OPEN` | lender | lender; with bit 0 | returns leave the offer up, and do not wake the lender (the serve family) |
+//! | 1 without 0 | `RECALLED` | lender, as it takes an offer down while guards are out | the last return | the lender wants the value back |
+//! | 2 | `ON_REQUEST` | lender | lender; the first return; if `OPEN`, the last return that leaves nobody waiting | the offer stands only while somebody waits (`try_lend`). Left without `OFFER`: it was given up |
+//! | 3 | `HANDED_OVER` | lender, as it leaves | the last return | the last guard frees the box |
+//! | 3 with 0 | `SERVED` | the last return, if `OPEN` | with bit 0 | somebody has had this open loan already |
 //! | 4 | `LENDER_WAITING` | lender | lender; whoever wakes it | the lender waits, its notifier holds a registration |
 //! | 5 | `LENDER_KEY` | lender | with bit 4 | which registration ([`Key`]) |
 //! | 6 | `WATCHING` | lender | with bit 4 | it waits for a request, not for a return |
@@ -72,6 +74,10 @@ const BORROWER_WAITING: usize = 1 << 7;
 const BORROWER_KEY: usize = 1 << 8;
 const LENDER_GONE: usize = 1 << 9;
 const BORROWERS_GONE: usize = 1 << 10;
+/// Without `OFFER`, when no offer has any terms.
+const RECALLED: usize = OPEN;
+/// With `OFFER`, when no box can have been handed over.
+const SERVED: usize = HANDED_OVER;
 /// In the place of the borrower's bits: where there are many waiters the word does not say that one of them waits.
 const STARVING: usize = BORROWER_KEY;
 
@@ -98,6 +104,27 @@ pub(crate) enum Terms {
     OnRequest,
     /// Until it is withdrawn, however often it is taken.
     Open,
+    /// The same, but also taken down when a return, or a request that is given up, leaves nobody waiting.
+    #[cfg_attr(
+        not(feature = "std"),
+        expect(dead_code, reason = "without a clock nobody offers on these terms")
+    )]
+    OpenOnRequest,
+}
+
+impl Terms {
+    pub(crate) const fn is_on_request(self) -> bool {
+        matches!(self, Self::OnRequest | Self::OpenOnRequest)
+    }
+
+    const fn bits(self) -> usize {
+        match self {
+            Self::Plain => 0,
+            Self::OnRequest => ON_REQUEST,
+            Self::Open => OPEN,
+            Self::OpenOnRequest => OPEN | ON_REQUEST,
+        }
+    }
 }
 
 /// What the lender waits for.
@@ -185,6 +212,16 @@ impl State {
     /// As after the usual return: nothing is up, out, or waited for by the lender.
     pub(crate) const fn is_back(self) -> bool {
         self.0 & (OFFER | TERMS | LENDER_WAITING | GUARDS) == 0
+    }
+
+    /// An open loan is on offer, and was borrowed and returned before.
+    pub(crate) const fn is_served(self) -> bool {
+        self.has(OFFER) && self.has(SERVED)
+    }
+
+    /// Guards are out, and the lender has stopped offering.
+    pub(crate) const fn is_recalled(self) -> bool {
+        self.guards() > 0 && !self.has(OFFER) && self.has(RECALLED)
     }
 
     /// The offer was taken down because nobody waited for it any more.
@@ -295,27 +332,27 @@ impl State {
         if self.has(BORROWERS_GONE) {
             return Err(Refusal::Disconnected);
         }
-        let terms = match terms {
-            Terms::Plain => 0,
-            Terms::Open => OPEN,
-            Terms::OnRequest if self.requests() == 0 => return Err(Refusal::NotRequested),
-            Terms::OnRequest => ON_REQUEST,
-        };
-        let next = Self(self.borrower_claimed::<N>().0 & !TERMS | OFFER | terms);
+        if terms.is_on_request() && self.requests() == 0 {
+            return Err(Refusal::NotRequested);
+        }
+        let next = Self(self.borrower_claimed::<N>().0 & !TERMS | OFFER | terms.bits());
         Ok(match arm {
             Some(key) => next.lender_armed(key, Awaits::Return),
             None => next,
         })
     }
 
-    /// | | `OFFER` | terms | others |
+    /// | before | `OFFER` | terms | `HANDED_OVER` |
     /// |---|---|---|---|
-    /// | before | any | any | |
-    /// | after | 0 | 0 | same |
+    /// | no guard | 0 | 0 | 0: it was `SERVED` |
+    /// | offered, and guards | 0 | `RECALLED` | 0: it was `SERVED` |
+    /// | not offered, and guards | 0 | `RECALLED` | same |
     ///
-    /// The offer had not been taken exactly if it was up before, with no guard.
+    /// The offer had not been taken exactly if it was up before, with no guard, and not `SERVED`.
     pub(super) const fn withdrawn(self) -> Self {
-        Self(self.0 & !(OFFER | TERMS))
+        let served = if self.has(OFFER) { SERVED } else { 0 };
+        let recalled = if self.guards() > 0 { RECALLED } else { 0 };
+        Self(self.0 & !(OFFER | TERMS | served) | recalled)
     }
 
     /// | | requests | borrower's bits | guards |
@@ -371,18 +408,26 @@ impl State {
         }
     }
 
-    /// | before | requests | `OFFER` | lender's bits |
-    /// |---|---|---|---|
-    /// | others wait, or the offer is not `ON_REQUEST`, or it was taken | n-1 | same | same |
-    /// | the last one, `ON_REQUEST`, offered, no guard | 0 | 0: given up | 0: claimed |
-    /// | the last one, `ON_REQUEST`, not offered yet (the lender waits for an older loan) | 0 | 0 | 0: claimed |
+    /// | before | requests | `OFFER`, `OPEN` | `ON_REQUEST` | lender's bits |
+    /// |---|---|---|---|---|
+    /// | others wait, or the offer is not `ON_REQUEST`, or it is taken | n-1 | same | same | same |
+    /// | the last one, `ON_REQUEST`, offered, no guard, not `SERVED` | 0 | 0 | 1: given up | 0: claimed |
+    /// | the same, `SERVED` | 0 | 0 | 0: as after a return | 0: claimed |
+    /// | the last one, `ON_REQUEST`, not offered yet (the lender waits for an older loan) | 0 | same | 1 | 0: claimed |
     pub(super) const fn given_up(self) -> Self {
         let next = self.without_request(Turn::Asked);
-        let taken = next.has(OFFER) && next.guards() > 0;
-        if next.requests() > 0 || !next.has(ON_REQUEST) || taken {
+        let is_taken = next.has(OFFER) && next.guards() > 0;
+        if next.requests() > 0 || !next.has(ON_REQUEST) || is_taken {
             return next;
         }
-        Self(next.0 & !OFFER).lender_claimed()
+        let next = next.lender_claimed();
+        if next.is_served() {
+            Self(next.0 & !(OFFER | TERMS | SERVED))
+        } else if next.has(OFFER) {
+            Self(next.0 & !(OFFER | OPEN))
+        } else {
+            next
+        }
     }
 
     /// | | guards |
@@ -393,29 +438,38 @@ impl State {
         Self(self.0 + GUARD)
     }
 
-    /// | before | guards | `OFFER`, `ON_REQUEST` | `HANDED_OVER` | lender's bits |
+    /// | before | guards | `OFFER`, terms | `HANDED_OVER` | lender's bits |
     /// |---|---|---|---|---|
-    /// | not the last guard | g-1 | 0 if it was offered | same | same |
-    /// | the last guard | 0 | 0 | 0 | 0: claimed, unless `WATCHING` |
-    /// | `OPEN` | as above | same | as above | as above |
+    /// | not the last guard | g-1 | 0 if it was offered and not `OPEN`; else same | same | same |
+    /// | the last guard, not an `OPEN` offer | 0 | 0 | 0 | 0: claimed, unless `WATCHING` |
+    /// | the last guard, an `OPEN` offer | 0 | same | 1: `SERVED` | same: the lender does not wait for this |
+    /// | the same, `ON_REQUEST`, and nobody waits | 0 | 0 | 0 | 0: claimed |
     pub(super) const fn returned(self) -> Self {
-        let mut next = Self(self.0 - GUARD);
-        let last = next.guards() == 0;
-        if !next.has(OPEN) && (last || next.has(OFFER)) {
-            next.0 &= !(OFFER | ON_REQUEST);
+        let next = Self(self.0 - GUARD);
+        let is_last = next.guards() == 0;
+        let is_open = next.has(OFFER) && next.has(OPEN);
+        if is_open && is_last && (!next.has(ON_REQUEST) || next.requests() > 0) {
+            return Self(next.0 | SERVED);
         }
-        if last {
-            next.0 &= !HANDED_OVER;
-            if !next.has(WATCHING) {
-                next = next.lender_claimed();
-            }
+        if !is_last {
+            let is_plain = next.has(OFFER) && !is_open;
+            return if is_plain {
+                Self(next.0 & !(OFFER | ON_REQUEST))
+            } else {
+                next
+            };
         }
-        next
+        let next = Self(next.0 & !(OFFER | TERMS | HANDED_OVER));
+        if next.has(WATCHING) {
+            next
+        } else {
+            next.lender_claimed()
+        }
     }
 
     /// The last guard frees a box before it returns.
     pub(super) const fn must_dispose(self) -> bool {
-        self.guards() == 1 && self.has(HANDED_OVER)
+        self.guards() == 1 && self.has(HANDED_OVER) && !self.has(OFFER)
     }
 
     /// The last guard of a loan that is neither open nor handed over, and that the lender waits for or not.
@@ -431,7 +485,7 @@ impl State {
     /// | before | `OFFER`, terms | `HANDED_OVER` |
     /// |---|---|---|
     /// | no guard | 0 | 0: the lender has the box |
-    /// | guards | 0 | 1: the last guard has it |
+    /// | guards | `RECALLED` | 1: the last guard has it |
     #[cfg(feature = "alloc")]
     pub(super) const fn handed_over(self) -> Self {
         let box_is_out = if self.guards() > 0 { HANDED_OVER } else { 0 };
@@ -459,7 +513,7 @@ impl State {
     /// | | `OFFER`, terms | `LENDER_GONE` | borrower's bits |
     /// |---|---|---|---|
     /// | before | any | 0 | any |
-    /// | after | 0 | 1 | 0: claimed |
+    /// | after | 0, or `RECALLED` if guards are out | 1 | 0: claimed |
     pub(super) const fn lender_left<N: Notifier>(self) -> Self {
         Self(self.withdrawn().borrower_claimed::<N>().0 | LENDER_GONE)
     }
@@ -542,11 +596,20 @@ impl fmt::Debug for State {
             (BORROWERS_GONE, "BORROWERS_GONE"),
         ];
         f.write_str("State(")?;
-        if self.is_starving() {
-            f.write_str("STARVING | ")?;
+        // Flags that share a bit with another one.
+        let mut aliases = 0;
+        for (is, flag, name) in [
+            (self.is_starving(), STARVING, "STARVING"),
+            (self.is_recalled(), RECALLED, "RECALLED"),
+            (self.is_served(), SERVED, "SERVED"),
+        ] {
+            if is {
+                aliases |= flag;
+                write!(f, "{name} | ")?;
+            }
         }
         for (flag, name) in NAMES {
-            if self.has(flag) && !(flag == STARVING && self.is_starving()) {
+            if self.has(flag) && aliases & flag == 0 {
                 write!(f, "{name} | ")?;
             }
         }

@@ -58,7 +58,7 @@ fn to_a_thread() {
     model("blocking::to_a_thread", || {
         let (mut lender, mut borrower) = halves::<Exclusive, WakerSlot>();
         thread::spawn(move || borrower.borrow_blocking().unwrap().bump());
-        let mut value = block_on(lender.lend_owned(Probe::new(0))).ok().unwrap();
+        let mut value = block_on(lender.lend_pinned(Probe::new(0))).ok().unwrap();
         assert_eq!(value.bump(), 2);
     });
 }
@@ -77,7 +77,7 @@ fn while_exclusive<N: BlockingNotifier + 'static>() {
     });
     let mut value = Probe::new(0);
     let ran = Flag::default();
-    lender.lend_while(&mut value, || ran.set());
+    lender.serve_while(&mut value, |_| ran.set());
     assert!(ran.get());
     assert!(value.bump() <= 3);
 }
@@ -100,7 +100,7 @@ fn while_exclusive_twice() {
             tell.store(true, std::sync::atomic::Ordering::Relaxed);
         });
         let mut value = Probe::new(0);
-        lender.lend_while(&mut value, || {
+        lender.serve_while(&mut value, |_| {
             while !done.load(std::sync::atomic::Ordering::Relaxed) {
                 thread::yield_now();
             }
@@ -122,7 +122,7 @@ fn while_shared() {
             }
         });
         let mut value = Probe::new(7);
-        lender.lend_while(&value, || ());
+        lender.serve_while(&value, |_| ());
         value.bump();
     });
 }

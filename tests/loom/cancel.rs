@@ -127,7 +127,7 @@ fn lend_owned_dropped<N: AsyncNotifier + 'static>() {
             value.bump();
         }
     });
-    let mut lend = Box::pin(lender.lend_owned(Probe::new(0)));
+    let mut lend = Box::pin(lender.lend_pinned(Probe::new(0)));
     let _ = poll_once(lend.as_mut());
 }
 
@@ -146,10 +146,10 @@ fn lend_after_dropped<N: AsyncNotifier + 'static>() {
         }
     });
     {
-        let mut lend = pin!(lender.lend_owned(Probe::new(0)));
+        let mut lend = pin!(lender.lend_pinned(Probe::new(0)));
         let _ = poll_once(lend.as_mut());
     }
-    let value = block_on(lender.lend_owned(Probe::new(10))).ok().unwrap();
+    let value = block_on(lender.lend_pinned(Probe::new(10))).ok().unwrap();
     assert_eq!(value.get(), 11);
 }
 

@@ -18,11 +18,11 @@ mod lends {
     pub fn idle(_: &mut WatchedLender) {}
 
     pub fn lend_dropped(lender: &mut WatchedLender) {
-        let _ = poll_once(Box::pin(lender.lend_owned(Probe::new(0))).as_mut());
+        let _ = poll_once(Box::pin(lender.lend_pinned(Probe::new(0))).as_mut());
     }
 
     pub fn lend_forgotten(lender: &mut WatchedLender) {
-        let mut lend = Box::pin(lender.lend_owned(Probe::new(0)));
+        let mut lend = Box::pin(lender.lend_pinned(Probe::new(0)));
         let _ = poll_once(lend.as_mut());
         std::mem::forget(lend);
     }
@@ -32,7 +32,7 @@ mod lends {
     }
 
     pub fn lend(lender: &mut WatchedLender) {
-        let _ = block_on(lender.lend_owned(Probe::new(0)));
+        let _ = block_on(lender.lend_pinned(Probe::new(0)));
     }
 
     pub fn lend_blocking(lender: &mut WatchedLender) {
@@ -116,7 +116,7 @@ fn last_of_two_borrowers() {
         let two = one.clone();
         thread::spawn(move || drop(one));
         thread::spawn(move || drop(two));
-        assert!(block_on(lender.lend_owned(Probe::new(0))).is_err());
+        assert!(block_on(lender.lend_pinned(Probe::new(0))).is_err());
         assert!(lender.is_disconnected());
     });
 }
@@ -191,7 +191,7 @@ fn both_borrowers_gone_is_told_after_their_work() {
                 drop(borrower);
             });
         }
-        assert!(block_on(lender.lend_owned(Probe::new(0))).is_err());
+        assert!(block_on(lender.lend_pinned(Probe::new(0))).is_err());
         for work in &*work {
             // SAFETY: the borrowers are gone.
             assert_eq!(work.with(|work| unsafe { *work }), 1);
@@ -211,7 +211,7 @@ fn borrower_gone_is_told_after_its_work() {
             its.with_mut(|work| unsafe { *work = 1 });
             drop(borrower);
         });
-        assert!(block_on(lender.lend_owned(Probe::new(0))).is_err());
+        assert!(block_on(lender.lend_pinned(Probe::new(0))).is_err());
         // SAFETY: the borrower is gone.
         assert_eq!(work.with(|work| unsafe { *work }), 1);
     });
@@ -247,7 +247,7 @@ fn split_again() {
                 seen.set();
             }
         });
-        assert!(block_on(lender.lend_owned(Probe::new(0))).is_ok());
+        assert!(block_on(lender.lend_pinned(Probe::new(0))).is_ok());
         assert!(channel.try_split().is_none());
         drop(lender);
         let (mut lender, mut borrower) = loop {
@@ -258,7 +258,7 @@ fn split_again() {
         };
         assert!(saw.get());
         assert!(!lender.is_requested() && !lender.is_disconnected());
-        let mut lend = Box::pin(lender.lend_owned(Probe::new(10)));
+        let mut lend = Box::pin(lender.lend_pinned(Probe::new(10)));
         assert!(poll_once(lend.as_mut()).is_pending());
         assert_eq!(borrower.try_borrow().unwrap().bump(), 11);
         assert_eq!(block_on(lend).ok().unwrap().get(), 11);
@@ -276,7 +276,7 @@ fn split_by_two() {
         let left = std::sync::Arc::new(AtomicUsize::new(2));
         let split = move || {
             if let Some((mut lender, mut borrower)) = channel.try_split() {
-                let mut lend = Box::pin(lender.lend_owned(Probe::new(0)));
+                let mut lend = Box::pin(lender.lend_pinned(Probe::new(0)));
                 assert!(poll_once(lend.as_mut()).is_pending());
                 borrower.try_borrow().unwrap().bump();
                 assert_eq!(block_on(lend).ok().unwrap().get(), 1);
@@ -302,7 +302,7 @@ fn split_after_forgotten_guard() {
         for _ in 0..2 {
             thread::spawn(move || assert!(channel.try_split().is_none()));
         }
-        let mut lend = Box::pin(lender.lend_owned(Probe::new(0)));
+        let mut lend = Box::pin(lender.lend_pinned(Probe::new(0)));
         assert!(poll_once(lend.as_mut()).is_pending());
         std::mem::forget(lend);
         std::mem::forget(borrower.try_borrow().unwrap());

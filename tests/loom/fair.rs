@@ -16,7 +16,7 @@ fn one_begins_to_starve_as_another_is_served() {
         let (mut lender, mut chatty) = halves::<Exclusive, WakerQueue>();
         let patient = [(); 2].map(|()| Box::into_raw(Box::new(chatty.clone())));
         let mut value = Probe::new(0);
-        lender.lend_while(&mut value, || {
+        lender.serve_while(&mut value, |_| {
             // SAFETY: they came from boxes, which are freed below.
             let mut borrows = patient.map(|half| Box::pin(unsafe { &mut *half }.borrow()));
             let guard = chatty.try_borrow().unwrap();
@@ -62,7 +62,7 @@ fn a_newcomer_is_woken_as_it_begins_to_wait<N: AsyncNotifier + BlockingNotifier 
     let patient = Box::into_raw(Box::new(newcomer.clone()));
     // SAFETY: it came from a box, which is freed below.
     let mut starving = Box::pin(unsafe { &mut *patient }.borrow());
-    lender.lend_while(&mut Probe::new(0), || {
+    lender.serve_while(&mut Probe::new(0), |_| {
         let guard = newcomer.try_borrow().unwrap();
         assert!(poll_once(starving.as_mut()).is_pending());
         drop(guard); // wakes it
@@ -77,7 +77,7 @@ fn a_newcomer_is_woken_as_it_begins_to_wait<N: AsyncNotifier + BlockingNotifier 
         }),
     ];
     for _ in 0..2 {
-        assert_eq!(block_on(lender.lend_owned(Probe::new(0))).ok().unwrap().get(), 1);
+        assert_eq!(block_on(lender.lend_pinned(Probe::new(0))).ok().unwrap().get(), 1);
     }
     for thread in threads {
         thread.join().unwrap();

@@ -18,7 +18,7 @@ fn lend_after_forgotten<N: AsyncNotifier + 'static>() {
         }
         assert_eq!(seen, 11);
     });
-    let mut stale = Box::pin(lender.lend_owned(Probe::new(0)));
+    let mut stale = Box::pin(lender.lend_pinned(Probe::new(0)));
     let _ = poll_once(stale.as_mut());
     std::mem::forget(stale);
 
@@ -49,7 +49,7 @@ fn lend_blocking_after_forgotten() {
             }
             assert_eq!(seen, 11);
         });
-        let mut stale = Box::pin(lender.lend_owned(Probe::new(0)));
+        let mut stale = Box::pin(lender.lend_pinned(Probe::new(0)));
         let _ = poll_once(stale.as_mut());
         std::mem::forget(stale);
         let mut value = Probe::new(10);
@@ -77,7 +77,7 @@ fn try_lend_after_forgotten() {
                 }
             }
         });
-        let mut stale = Box::pin(lender.lend_owned(Probe::new(0)));
+        let mut stale = Box::pin(lender.lend_pinned(Probe::new(0)));
         let _ = poll_once(stale.as_mut());
         std::mem::forget(stale);
         let mut value = Probe::new(10);
@@ -104,7 +104,7 @@ fn lender_gone_after_forgotten() {
                 }
             }
         });
-        let mut stale = Box::pin(lender.lend_owned(Probe::new(0)));
+        let mut stale = Box::pin(lender.lend_pinned(Probe::new(0)));
         let _ = poll_once(stale.as_mut());
         std::mem::forget(stale);
         drop(lender);
@@ -121,7 +121,7 @@ fn lend_after_forgotten_requested() {
         let mut requested = Box::pin(lender.requested());
         let _ = poll_once(requested.as_mut());
         std::mem::forget(requested);
-        assert!(block_on(lender.lend_owned(Probe::new(0))).is_ok());
+        assert!(block_on(lender.lend_pinned(Probe::new(0))).is_ok());
     });
 }
 

@@ -78,7 +78,7 @@ fn owned() {
     model("loan::owned", || {
         let (mut lender, mut borrower) = exclusive();
         thread::spawn(move || block_on(borrower.borrow()).unwrap().bump());
-        let mut value = block_on(lender.lend_owned(Probe::new(0))).ok().unwrap();
+        let mut value = block_on(lender.lend_pinned(Probe::new(0))).ok().unwrap();
         assert_eq!(value.bump(), 2);
     });
 }

@@ -18,7 +18,7 @@ fn one_each<N: AsyncNotifier + MultiNotifier + 'static>() {
         });
     }
     for _ in 0..2 {
-        assert_eq!(block_on(lender.lend_owned(Probe::new(0))).ok().unwrap().get(), 1);
+        assert_eq!(block_on(lender.lend_pinned(Probe::new(0))).ok().unwrap().get(), 1);
     }
 }
 
@@ -55,7 +55,7 @@ fn cancelled_as_it_is_woken<N: AsyncNotifier + MultiNotifier + 'static>() {
             guard.unwrap().bump();
         }
     });
-    let value = block_on(lender.lend_owned(Probe::new(0))).ok().unwrap();
+    let value = block_on(lender.lend_pinned(Probe::new(0))).ok().unwrap();
     assert_eq!(value.get(), 1);
 }
 
@@ -88,7 +88,7 @@ fn cancelled_elsewhere<N: AsyncNotifier + MultiNotifier + 'static>() {
         }
         Err(_) => assert!(seen.get()),
     });
-    assert_eq!(block_on(lender.lend_owned(Probe::new(0))).ok().unwrap().get(), 1);
+    assert_eq!(block_on(lender.lend_pinned(Probe::new(0))).ok().unwrap().get(), 1);
 }
 
 for_notifiers! { cancelled_elsewhere:
@@ -110,7 +110,7 @@ fn while_exclusive<N: BlockingNotifier + MultiNotifier + 'static>() {
         });
     }
     let mut value = Probe::new(0);
-    lender.lend_while(&mut value, || {
+    lender.serve_while(&mut value, |_| {
         while done.load(std::sync::atomic::Ordering::Relaxed) < 2 {
             thread::yield_now();
         }

@@ -93,7 +93,7 @@ fn lender_moves_twice<N: AsyncNotifier + 'static>() {
         }
     });
     for _ in 0..2 {
-        assert!(block_on_moving(2, lender.lend_owned(Probe::new(0))).is_ok());
+        assert!(block_on_moving(2, lender.lend_pinned(Probe::new(0))).is_ok());
     }
 }
 
@@ -105,7 +105,7 @@ fn borrower_moves_twice<N: AsyncNotifier + 'static>() {
     let (mut lender, mut borrower) = halves::<Exclusive, N>();
     thread::spawn(move || {
         for _ in 0..2 {
-            assert!(block_on_moving(1, lender.lend_owned(Probe::new(0))).is_ok());
+            assert!(block_on_moving(1, lender.lend_pinned(Probe::new(0))).is_ok());
         }
     });
     for _ in 0..2 {
@@ -142,7 +142,7 @@ fn lender_moves_ahead_of_its_wakes<N: AsyncNotifier + 'static>() {
             return;
         }
     }
-    let _ = poll_once(pin!(lender.lend_owned(Probe::new(0))));
+    let _ = poll_once(pin!(lender.lend_pinned(Probe::new(0))));
 }
 
 for_notifiers! { lender_moves_ahead_of_its_wakes:

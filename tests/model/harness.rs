@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use ref_channel::future::{Borrow, Lend, LendBoxed, LendOwned, LendStatic, Requested, TryLend};
+use ref_channel::future::{Borrow, Lend, LendBoxed, LendPinned, LendStatic, Requested, TryLend};
 use ref_channel::notifier::{AsyncNotifier, BlockingNotifier};
 use ref_channel::{
     BorrowTimeoutError, Borrower, Channel, Exclusive, Guard, LendTimeoutError, Lender, Mutability, RefGuard,
@@ -344,7 +344,7 @@ impl<F> Drop for Place<F> {
 enum Lending<M: Lent, N: Backend> {
     Lend(Place<Lend<'static, Value, M, N>>),
     TryLend(Place<TryLend<'static, Value, M, N>>),
-    Owned(Place<LendOwned<'static, Value, M, N>>),
+    Owned(Place<LendPinned<'static, Value, M, N>>),
     Static(Place<LendStatic<'static, Value, M, N>>),
     Boxed(Place<LendBoxed<'static, Value, M, N>>),
     Requested(Place<Requested<'static, Value, M, N>>),
@@ -623,7 +623,7 @@ impl<M: Lent, N: Backend> World<M, N> {
                 // SAFETY: the box stays until the call is over.
                 let reference = unsafe { M::reference(value) };
                 let may_wait_behind = self.model.may_wait_behind(b);
-                lender.lend_while(reference, || {
+                lender.serve_while(reference, |_| {
                     for _ in 0..2 {
                         match borrower.try_borrow() {
                             Ok(guard) => assert_eq!(guard.id, id),
@@ -824,7 +824,7 @@ impl<M: Lent, N: Backend> World<M, N> {
             Kind::Static => Lending::Static(Place::new(lender.lend_static(unsafe { M::reference(self.place()) }))),
             Kind::Owned => {
                 self.last_id += 1;
-                Lending::Owned(Place::new(lender.lend_owned(Value::new(self.last_id))))
+                Lending::Owned(Place::new(lender.lend_pinned(Value::new(self.last_id))))
             }
             Kind::Boxed => {
                 let place = self.place();

@@ -14,7 +14,7 @@ fn lend(lender: &mut RefMutLender<'_, u32, Park>) {
     drop(unsafe { lender.lend(&mut 1) });
     // SAFETY: as above.
     drop(unsafe { lender.try_lend(&mut 1) });
-    drop(lender.lend_owned(1));
+    drop(lender.lend_pinned(1));
     drop(lender.lend_static(Box::leak(Box::new(1))));
     drop(lender.lend_boxed(Box::new(1)));
     drop(lender.requested());

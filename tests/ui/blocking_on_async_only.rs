@@ -30,7 +30,7 @@ fn borrow(borrower: &mut RefMutBorrower<'_, u32, Tasks>) {
 
 fn lend(lender: &mut RefMutLender<'_, u32, Tasks>) {
     lender.lend_blocking(&mut 1).unwrap();
-    lender.lend_while(&mut 1, || ());
+    lender.serve_while(&mut 1, |_| ());
 }
 
 fn run(lender: &mut RefMutLender<'_, dyn FnMut() + Send, Tasks>) {

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use ref_channel::Exclusive;
-use ref_channel::future::{Borrow, Lend, LendBoxed, LendOwned, LendStatic, Requested, TryLend};
+use ref_channel::future::{Borrow, Lend, LendBoxed, LendPinned, LendStatic, Requested, TryLend};
 
 fn lend<'l, 'x>(_: &'l (), _: &'x ()) {
     let _: Option<Lend<'l, &'x str, Exclusive>> = None;
@@ -13,7 +13,7 @@ fn try_lend<'l, 'x>(_: &'l (), _: &'x ()) {
 }
 
 fn lend_owned<'l, 'x>(_: &'l (), _: &'x ()) {
-    let _: Option<LendOwned<'l, &'x str, Exclusive>> = None;
+    let _: Option<LendPinned<'l, &'x str, Exclusive>> = None;
 }
 
 fn lend_boxed<'l, 'x>(_: &'l (), _: &'x ()) {

@@ -1,12 +1,15 @@
-//! To send the future is to send the value, even if references to it may be sent.
+//! A guard that is out when the future is dropped drops the value, perhaps on another thread: even where nothing is sent, that
+//! has to be allowed.
 
-use ref_channel::RefLender;
-use std::sync::{Mutex, MutexGuard};
+use ref_channel::{RefLender, RefMutLender};
+use std::rc::Rc;
 
 fn main() {}
 
-static MUTEX: Mutex<u32> = Mutex::new(1);
+fn owned(lender: &mut RefMutLender<'_, Rc<u32>>) {
+    drop(lender.lend_owned(Rc::new(1)));
+}
 
-fn send(mut lender: RefLender<'static, MutexGuard<'static, u32>>) -> impl Send {
-    async move { drop(lender.lend_owned(MUTEX.lock().unwrap()).await) }
+fn boxed(lender: &mut RefLender<'_, Rc<u32>>) {
+    drop(lender.serve_boxed(Box::new(Rc::new(1))));
 }

@@ -23,5 +23,5 @@ async fn write(lender: &mut RefLender<'_, u32>) {
 
 fn in_closure(lender: &mut RefMutLender<'_, u32>) {
     let mut value = 1;
-    lender.lend_while(&mut value, || println!("{value}"));
+    lender.serve_while(&mut value, |_| println!("{value}"));
 }

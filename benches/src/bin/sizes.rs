@@ -59,7 +59,7 @@ macro_rules! futures {
         sizes![
             future::Lend<'_, u64, Exclusive, N>,
             future::TryLend<'_, u64, Exclusive, N>,
-            future::LendOwned<'_, u64, Exclusive, N>,
+            future::LendPinned<'_, u64, Exclusive, N>,
             future::LendStatic<'_, u64, Exclusive, N>,
             future::LendBoxed<'_, u64, Exclusive, N>,
             future::Requested<'_, u64, Exclusive, N>,

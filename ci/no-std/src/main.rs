@@ -60,7 +60,7 @@ fn tasks() -> bool {
 fn same_thread() -> bool {
     let mut channel = RefChannel::<str, Spin>::new();
     let (mut lender, mut borrower) = channel.split();
-    let length = lender.lend_while("lent", || borrower.try_borrow().map(|text| text.len()));
+    let length = lender.serve_while("lent", |_| borrower.try_borrow().map(|text| text.len()));
     let after = borrower.try_borrow().map(|text| text.len());
     (length, after) == (Ok(4), Err(TryBorrowError::NotLent))
 }

@@ -60,7 +60,7 @@ fn blocking<N: BlockingNotifier>(seed: u64) {
                     Ok(()) => assert!(taken.load(Relaxed) > before),
                     Err(why) => assert_eq!(why, TryLendError::NotRequested),
                 },
-                2 => lender.lend_while(&mut page, || thread::sleep(Duration::from_micros(dice.roll(20)))),
+                2 => lender.serve_while(&mut page, |_| thread::sleep(Duration::from_micros(dice.roll(20)))),
                 _ => lender.lend_blocking(&mut page).unwrap(),
             }
             assert_eq!(page.count(), taken.load(Relaxed) as u64, "each loan counts once");
@@ -104,7 +104,7 @@ fn clones<N: MultiNotifier + BlockingNotifier + AsyncNotifier>(seed: u64) {
         let mut dice = Dice(seed | 2);
         loop {
             if dice.roll(8) == 0 {
-                lender.lend_while(&mut page, || thread::sleep(Duration::from_micros(20)));
+                lender.serve_while(&mut page, |_| thread::sleep(Duration::from_micros(20)));
             }
             if lender.lend_blocking(&mut page).is_err() {
                 break;

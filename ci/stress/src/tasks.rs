@@ -69,7 +69,7 @@ pub fn futures<N: AsyncNotifier>(seed: u64) {
                     thread::yield_now();
                 }
                 2 => {
-                    let mut lend = pin!(lender.lend_owned(page.clone()));
+                    let mut lend = pin!(lender.lend_pinned(page.clone()));
                     if poll_once(lend.as_mut()).is_pending() {
                         lend.as_mut().withdraw();
                         match block_on(lend) {

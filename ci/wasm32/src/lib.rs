@@ -39,7 +39,7 @@ extern "C" fn start() {
     let (mut lender, mut borrower) = RefMutChannel::<u64>::new().into_split();
     spawn(async move {
         for _ in 0..LOANS {
-            let value = lender.lend_owned(0).await.expect("the borrower is there");
+            let value = lender.lend_pinned(0).await.expect("the borrower is there");
             RESULT.set(RESULT.get() + value);
         }
     });
@@ -111,7 +111,7 @@ extern "C" fn block_without_need() -> bool {
     let mut channel = RefChannel::<str>::new();
     let (mut lender, mut borrower) = channel.split();
     let length = |borrower: &mut RefBorrower<'_, str>| borrower.try_borrow().map(|text| text.len());
-    lender.lend_while("lent", || length(&mut borrower)) == Ok(4)
+    lender.serve_while("lent", |_| length(&mut borrower)) == Ok(4)
         && lender.try_lend_blocking("lent") == Err(TryLendError::NotRequested)
 }
 

@@ -8,7 +8,7 @@ fn main() {}
 fn poll_unpinned<F: Future + Unpin>(_: &mut F) {}
 
 fn poll_then_move(lender: &mut RefMutLender<'_, u32>) {
-    let mut lend = lender.lend_owned(1);
+    let mut lend = lender.lend_pinned(1);
     poll_unpinned(&mut lend);
     drop(Box::new(lend));
 }
