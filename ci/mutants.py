@@ -38,7 +38,7 @@ RULES = {
         "if !BROKEN {\n            loan.withdraw();\n        }\n        if loan",
         ["cancel::lend_dropped_waker_slot"],
     ),
-    "lend_while waits for its guards": (
+    "serve_while waits for its guards": (
         "src/loan.rs",
         "if self.loan.phase != Phase::Told {",
         "if self.loan.phase != Phase::Told && !(BROKEN && self.loan.terms == Terms::Open) {",
@@ -48,12 +48,16 @@ RULES = {
         "src/loan.rs",
         "let phase = if state.is_idle() && terms",
         "let phase = if (state.is_idle() || BROKEN) && terms",
-        ["forgotten::lend_after_forgotten_waker_slot", "forgotten::lend_blocking_after_forgotten"],
+        [
+            "forgotten::lend_after_forgotten_waker_slot",
+            "forgotten::lend_blocking_after_forgotten",
+            "serve::static_dropped_waker_slot",
+        ],
     ),
     "the guards of a forgotten loan are waited for": (
         "src/loan.rs",
-        "if state.is_settled() {\n            self.start(arm)",
-        "if state.is_settled() || BROKEN {\n            self.start(arm)",
+        "if state.is_settled() {\n                    return self.start(arm);",
+        "if state.is_settled() || BROKEN {\n                    return self.start(arm);",
         ["forgotten::lend_after_forgotten_waker_slot", "boxed::lend_after_dropped"],
     ),
     "the end is a look at the state, not a guess": (
@@ -63,10 +67,10 @@ RULES = {
         ["loan::one_waker_slot"],
     ),
     "a box that is out is handed over": (
-        "src/future/lend_boxed.rs",
+        "src/future/source.rs",
         "let is_out = lending.as_mut().hand_over();",
         "let is_out = lending.as_mut().hand_over() && !BROKEN;",
-        ["boxed::dropped_waker_slot", "boxed::dropped_shared"],
+        ["boxed::dropped_waker_slot", "boxed::dropped_shared", "serve::serve_dropped_waker_slot"],
     ),
     "the last guard frees the box": (
         "src/state/link.rs",
@@ -85,6 +89,25 @@ RULES = {
         "pub(super) const fn is_available(self, exclusive: bool) -> bool {\n        self.has(OFFER) && !(exclusive",
         "pub(super) fn is_available(self, exclusive: bool) -> bool {\n        self.has(OFFER) && !(exclusive && !BROKEN",
         ["many::while_exclusive_waker_queue"],
+    ),
+    "the last borrower to go wakes the server": (
+        "src/state/word.rs",
+        "pub(super) const fn borrowers_left(self) -> Self {\n        Self(self.lender_claimed().0",
+        "pub(super) fn borrowers_left(self) -> Self {\n        Self(if BROKEN { self } else { self.lender_claimed() }.0",
+        ["serve::until_all_are_gone_waker_slot", "serve::two_in_turn_waker_queue"],
+    ),
+    "a frame ends with the last return that leaves nobody waiting": (
+        "src/state/word.rs",
+        "pub(super) const fn returned(self) -> Self {\n        let next = Self(self.0 - GUARD);",
+        "pub(super) fn returned(self) -> Self {\n        if BROKEN && self.has(OPEN) && self.has(ON_REQUEST) {\n"
+        "            return Self(self.0 - GUARD);\n        }\n        let next = Self(self.0 - GUARD);",
+        ["serve::frames_waker_slot"],
+    ),
+    "a withdrawn serve that is out is waited for": (
+        "src/loan.rs",
+        "Phase::Taken if state.guards() == 0 => Poll::Ready(Ok(())),",
+        "Phase::Taken if state.guards() == 0 || BROKEN => Poll::Ready(Ok(())),",
+        ["serve::withdrawn_waker_slot", "serve::deadline_park"],
     ),
     "each guard is counted": (
         "src/guard.rs",

@@ -112,7 +112,8 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Handle<'a, T, M, N> {
 
     /// Writes the pointer for the next offer.
     ///
-    /// # Safety The caller is the lender and has seen that the state is settled.
+    /// # Safety
+    /// The caller is the lender and has seen that the state is settled.
     pub(crate) unsafe fn publish(self, value: NonNull<T>) {
         // SAFETY: nobody reads it without an offer or a guard, and every earlier read happened before.
         self.slot().with_mut(|slot| unsafe { (*slot).write(value) });
@@ -120,7 +121,8 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Handle<'a, T, M, N> {
 
     /// Reads the pointer of the current loan.
     ///
-    /// # Safety The caller has taken the offer and is counted as a guard.
+    /// # Safety
+    /// The caller has taken the offer and is counted as a guard.
     pub(crate) unsafe fn published(self) -> NonNull<T> {
         // SAFETY: the lender wrote it before the offer, and does not write it while there is a guard.
         self.slot().with(|slot| unsafe { (*slot).assume_init() })
@@ -134,10 +136,11 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Handle<'a, T, M, N> {
 
     /// Frees the box whose pointer is published at `place`.
     ///
-    /// # Safety `place` came from a channel of this type, the pointer came from a box, and nobody else uses the box any more.
+    /// # Safety
+    /// `place` came from a channel of this type, the pointer came from a box, and nobody else uses the box any more.
     #[cfg(feature = "alloc")]
     pub(crate) unsafe fn free_published(place: *const ()) {
-        // SAFETY: `place` was returned by `place`, and the channel still exists.
+        // SAFETY: `place` was returned by `Self::place`, and the channel still exists.
         let slot = unsafe { &*place.cast::<UnsafeCell<MaybeUninit<NonNull<T>>>>() };
         // SAFETY: it was written before the offer. The lender does not write it while there is a guard, and the caller is one.
         let value = slot.with(|slot| unsafe { (*slot).assume_init() });
@@ -147,7 +150,8 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Handle<'a, T, M, N> {
 
     /// A side leaves and does not access the channel again. The last one frees an owned channel.
     ///
-    /// # Safety As for [`Link::leave`]. No reference into the channel is held.
+    /// # Safety
+    /// As for [`Link::leave`]. No reference into the channel is held.
     pub(crate) unsafe fn leave(self) {
         // SAFETY: guaranteed by the caller. The pointer to the field is made without a reference to the channel.
         let last = unsafe { Link::leave(&raw const (*self.channel.as_ptr()).link) };
@@ -162,7 +166,8 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Handle<'a, T, M, N> {
 
     /// See [`Link::remove_borrower`].
     ///
-    /// # Safety As for [`Link::remove_borrower`]. No reference into the channel is held.
+    /// # Safety
+    /// As for [`Link::remove_borrower`]. No reference into the channel is held.
     pub(crate) unsafe fn remove_borrower(self) -> bool {
         // SAFETY: guaranteed by the caller.
         unsafe { Link::remove_borrower(&raw const (*self.channel.as_ptr()).link) }

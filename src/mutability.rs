@@ -72,7 +72,8 @@ pub(crate) mod sealed {
 
         /// Converts the pointer back to a reference.
         ///
-        /// # Safety The pointer came from [`into_raw`](Self::into_raw) with the same lifetime, and no guard of it is left.
+        /// # Safety
+        /// The pointer came from [`into_raw`](Self::into_raw) with the same lifetime, and no guard of it is left.
         unsafe fn from_raw<'a, T: ?Sized + 'a>(pointer: NonNull<T>) -> Self::Ref<'a, T>
         where
             Self: Mutability;

@@ -1,4 +1,4 @@
-//! How a half waits: by being polled or by blocking. The same steps for each call of either half.
+//! How a half waits, by being polled or by blocking. All calls of both halves share these steps.
 
 use core::pin::Pin;
 use core::task::{Poll, Waker};
@@ -13,40 +13,40 @@ use core::time::Duration;
 #[cfg(feature = "std")]
 use std::time::Instant;
 
-/// What one call of a half waits for.
+/// What a call of a half waits for.
 ///
-/// The state is *armed* while it says "I am waiting" for this half. The other half may then claim the registration at the
-/// notifier at any time, and wake it.
+/// The state is *armed* while it says "I am waiting" for this half. While it is armed, the other half may claim the
+/// registration at the notifier at any time and wake it.
 pub(crate) trait Wait {
     type Output;
 
-    /// Whether the state says which registration has not been claimed. For the borrowers at a notifier of many waiters only the
-    /// notifier knows.
+    /// Whether the state says which registration is unclaimed. It does not for borrowers at a notifier that supports many
+    /// waiters, where only the notifier knows.
     const KEYED: bool = true;
 
-    /// Goes as far as possible without waiting. The key is that of the registration that nobody has claimed: taken back if this
-    /// is the end, and still armed otherwise.
+    /// Makes as much progress as possible without waiting. The key identifies the unclaimed registration: if the output is
+    /// ready, it has been taken back, and otherwise it is still armed.
     fn look(&mut self) -> (Poll<Self::Output>, Option<Key>);
 
-    /// Starts if it has not started yet, and goes as far as possible. If that is not the end and there is a key, it arms the
-    /// state in the same step. Only called while not armed.
+    /// Starts if necessary, and makes as much progress as possible. If the output is not ready and there is a key, the same
+    /// step arms the state. Only called while not armed.
     fn act(&mut self, arm: Option<Key>) -> Poll<Self::Output>;
 
     /// Takes "I am waiting" back. Returns the registration unless it was claimed.
     fn disarm(&mut self) -> Option<Key>;
 
-    /// A look found nothing, and the registration is gone: it was notified, or may have been.
+    /// Called when a look found nothing and the registration was notified, or may have been.
     fn woken_in_vain(&mut self) -> Poll<Self::Output> {
         Poll::Pending
     }
 
-    /// The end was reached, but a panic keeps the output from the caller.
+    /// Called when the output is ready, but a panic prevents the caller from getting it.
     fn undo(&mut self, output: &Self::Output) {
         let _ = output;
     }
 }
 
-/// Where a call waits: a notifier, the half's seat there, and the call's own waiter.
+/// Where a call waits: the notifier, the half's seat there, and the call's own waiter.
 pub(crate) struct WaitPoint<'p, N: Notifier> {
     pub(crate) notifier: &'p N,
     pub(crate) seat: &'p mut N::Seat,
@@ -59,8 +59,8 @@ impl<N: Notifier> WaitPoint<'_, N> {
     where
         N: AsyncNotifier,
     {
-        // SAFETY: `Link` keeps the promises about notifications. Those about registrations are kept here: this is called while
-        // not armed. The waiter is pinned, and its owner deregisters before it drops it.
+        // SAFETY: `Link` upholds the guarantees about notifications. Those about registrations are upheld here: the state is
+        // not armed, and the waiter is pinned and is deregistered by its owner before it is dropped.
         unsafe { self.notifier.register(self.seat, self.waiter.as_mut(), waker) }
     }
 
@@ -92,14 +92,14 @@ impl<N: Notifier> WaitPoint<'_, N> {
     /// Ends the registration, if there is one.
     #[inline(always)]
     pub(crate) fn deregister(&mut self, unclaimed: Option<Key>) {
-        // SAFETY: as in `register`; `unclaimed` is what the state says.
+        // SAFETY: as in `register`. `unclaimed` comes from the state.
         unsafe { self.notifier.deregister(self.seat, unclaimed) };
     }
 
-    /// The last step of each wait.
+    /// The last step of every wait.
     #[inline(always)]
     pub(crate) fn finish<W: Wait>(&mut self, wait: &mut W, output: W::Output, unclaimed: Option<Key>) -> W::Output {
-        /// If a waker panics in its drop, nobody gets the output.
+        /// Undoes the step if a waker panics while being dropped, since the output is then lost.
         struct Undo<'w, W: Wait>(&'w mut W, &'w W::Output);
         impl<W: Wait> Drop for Undo<'_, W> {
             fn drop(&mut self) {
@@ -112,7 +112,7 @@ impl<N: Notifier> WaitPoint<'_, N> {
         output
     }
 
-    /// Looks. If that is not the end, there may be a registration that is still armed.
+    /// Looks. If the output is not ready, the error contains the registration that is still armed, if any.
     pub(crate) fn look<W: Wait>(&mut self, wait: &mut W) -> Result<W::Output, Option<Key>> {
         match wait.look() {
             (Poll::Ready(output), unclaimed) => Ok(self.finish(wait, output, unclaimed)),
@@ -120,16 +120,16 @@ impl<N: Notifier> WaitPoint<'_, N> {
         }
     }
 
-    /// Acts, and ends the wait if that is the end.
+    /// Acts, and finishes the wait if the output is ready.
     pub(crate) fn act<W: Wait>(&mut self, wait: &mut W, arm: Option<Key>) -> Poll<W::Output> {
         match wait.act(arm) {
-            // It was not armed.
+            // The state was not armed.
             Poll::Ready(output) => Poll::Ready(self.finish(wait, output, arm.filter(|_| W::KEYED))),
             Poll::Pending => Poll::Pending,
         }
     }
 
-    /// One poll of a future.
+    /// Polls the future once.
     pub(crate) fn poll<W: Wait>(&mut self, wait: &mut W, waker: &Waker) -> Poll<W::Output>
     where
         N: AsyncNotifier,
@@ -141,7 +141,7 @@ impl<N: Notifier> WaitPoint<'_, N> {
         )
     }
 
-    /// Looks, then registers and acts, unless the registration is still there.
+    /// Looks, and then registers and acts, unless the registration is still pending.
     fn try_wait<W: Wait>(
         &mut self,
         wait: &mut W,
@@ -159,7 +159,7 @@ impl<N: Notifier> WaitPoint<'_, N> {
         if let Poll::Ready(output) = wait.woken_in_vain() {
             return Poll::Ready(self.finish(wait, output, None));
         }
-        // The registration is of another waker. It has to go before a new one is made.
+        // The registration is for another waker, so it has to be ended before a new one is made.
         if key.is_some() {
             self.leave(wait, armed);
         }
@@ -167,7 +167,8 @@ impl<N: Notifier> WaitPoint<'_, N> {
         self.act(wait, Some(key))
     }
 
-    /// Blocks until the end, or until the deadline: then it is none, and the half does not wait any more.
+    /// Blocks until the output is ready or the deadline passes. In the latter case it returns `None`, and the half no longer
+    /// waits.
     pub(crate) fn block<W: Wait>(&mut self, wait: &mut W, deadline: Deadline) -> Option<W::Output>
     where
         N: BlockingNotifier,
@@ -182,7 +183,7 @@ impl<N: Notifier> WaitPoint<'_, N> {
         )
     }
 
-    /// The same for a notifier of tasks.
+    /// The same for a notifier that supports tasks.
     #[cfg(feature = "std")]
     pub(crate) fn block_by_waker<W: Wait>(&mut self, wait: &mut W, deadline: Deadline) -> Option<W::Output>
     where
@@ -215,8 +216,8 @@ impl<N: Notifier> WaitPoint<'_, N> {
             if let Poll::Ready(output) = outcome {
                 return Some(output);
             }
-            // Right before it parks: foreign code that ran since it registered, such as the other half's waker, may have used up
-            // the unpark.
+            // Look again immediately before parking, because foreign code that has run since the registration, such as the
+            // other half's waker, may have consumed the unpark token.
             let armed = match self.look(wait) {
                 Ok(output) => return Some(output),
                 Err(armed) => armed,
@@ -231,7 +232,8 @@ impl<N: Notifier> WaitPoint<'_, N> {
         }
     }
 
-    /// Starts without a registration, and looks for a short while: running threads hand over faster than they park.
+    /// Starts without a registration and looks for a short while, because a hand-over between running threads is faster than
+    /// parking.
     pub(crate) fn spin<W: Wait>(&mut self, wait: &mut W) -> Poll<W::Output> {
         match self.look(wait) {
             Ok(output) => return Poll::Ready(output),
@@ -250,7 +252,7 @@ impl<N: Notifier> WaitPoint<'_, N> {
         Poll::Pending
     }
 
-    /// Does not wait any more, though it is not at the end. `armed` is what a look has found.
+    /// Stops waiting although the output is not ready. `armed` is the result of a look.
     #[cold]
     pub(crate) fn leave<W: Wait>(&mut self, wait: &mut W, armed: Option<Key>) {
         let unclaimed = armed.and_then(|_| wait.disarm());
@@ -258,11 +260,12 @@ impl<N: Notifier> WaitPoint<'_, N> {
     }
 }
 
-/// Whether this call has parked its thread, and so may have used up an unpark that was meant for somebody else.
+/// Tracks whether this call has parked its thread and may thus have consumed an unpark that was meant for somebody else.
 ///
-/// A blocking call may run inside somebody else's poll, or be the drop of a future there. If that executor parks its thread
-/// in the same way, as the one in the docs of [`Wake`](alloc::task::Wake) does, a sibling's waker has only the one token of the
-/// thread to leave its message in. So whoever parked leaves the token set: at worst the next park returns for nothing.
+/// A blocking call may run inside a poll of another future, or as the drop of a future there. If that executor also parks its
+/// thread, like the one in the documentation of [`Wake`](alloc::task::Wake), then a sibling's waker can only signal through the
+/// thread's single unpark token. A call that has parked therefore leaves the token set. At worst, the next park returns
+/// spuriously.
 #[derive(Default)]
 struct UnparkToken {
     is_used: bool,
@@ -270,7 +273,7 @@ struct UnparkToken {
 
 impl Drop for UnparkToken {
     fn drop(&mut self) {
-        // Not in a model: nobody else parks there, and each park that returns for nothing is one more round to explore.
+        // Not in a model, where nobody else parks and each spurious return from a park is another round to explore.
         #[cfg(all(feature = "std", not(all(loom, feature = "loom"))))]
         if self.is_used {
             crate::sync::current().unpark();
@@ -278,8 +281,8 @@ impl Drop for UnparkToken {
     }
 }
 
-/// Each round spins twice as long as the one before, as in `crossbeam_utils::Backoff`: together some microseconds, less
-/// than it takes to park and unpark. To yield does not pay: on a busy machine that gives away whole time slices.
+/// Each round spins twice as long as the previous one, as in `crossbeam_utils::Backoff`. Together they take a few microseconds,
+/// less than a park and unpark. There is no yielding, since that gives up whole time slices on a busy machine.
 const SPIN_ROUNDS: u32 = if cfg!(all(loom, feature = "loom")) { 0 } else { 8 };
 
 pub(crate) fn pause(round: u32) {
@@ -291,7 +294,7 @@ pub(crate) fn pause(round: u32) {
     }
 }
 
-/// Tries for some microseconds, and at least once, until `f` says that it has done.
+/// Calls `f` at least once and for a few microseconds at most, until it returns true.
 pub(crate) fn pause_briefly(f: impl Fn() -> bool) {
     for round in 0..=SPIN_ROUNDS {
         if f() {
@@ -303,7 +306,7 @@ pub(crate) fn pause_briefly(f: impl Fn() -> bool) {
     }
 }
 
-/// Lets other threads go on.
+/// Lets other threads run.
 pub(crate) fn relax() {
     #[cfg(feature = "std")]
     crate::sync::yield_now();
@@ -311,9 +314,9 @@ pub(crate) fn relax() {
     spin_loop();
 }
 
-/// Until when a call blocks.
+/// The time limit of a blocking call.
 ///
-/// Without `std` there is no clock, and none but [`NEVER`](Self::NEVER).
+/// There is no clock without `std`, and therefore no deadline except [`NEVER`](Self::NEVER).
 ///
 /// ```
 /// use ref_channel::notifier::Deadline;
@@ -333,7 +336,7 @@ impl Deadline {
         at: None,
     };
 
-    /// In that time, or never if there is no such moment.
+    /// A deadline after the given time, or never if that moment cannot be represented.
     #[cfg(feature = "std")]
     pub(crate) fn after(time: Duration) -> Self {
         Self {
@@ -341,7 +344,7 @@ impl Deadline {
         }
     }
 
-    /// Whether it is over.
+    /// Whether the deadline has passed.
     #[must_use]
     pub fn has_passed(self) -> bool {
         #[cfg(feature = "std")]
@@ -350,7 +353,7 @@ impl Deadline {
         false
     }
 
-    /// How long it is until then; none if it is never.
+    /// The time until the deadline, or `None` if there is no deadline.
     ///
     /// ```
     /// assert_eq!(ref_channel::notifier::Deadline::NEVER.remaining(), None);
@@ -362,7 +365,7 @@ impl Deadline {
     }
 }
 
-/// The end of a future that is polled after it had ended.
+/// Panics because a future was polled after it had completed.
 #[cold]
 #[track_caller]
 pub(crate) fn polled_after_completion(name: core::fmt::Arguments<'_>) -> ! {

@@ -36,7 +36,7 @@
 //!     const INIT: Self = MutexSlot(Mutex::new(None));
 //!
 //!     unsafe fn notify(&self, _: Notice) {
-//!         // Release the lock before calling the waker, which may re-enter this backend.
+//!         // The lock is let go before the waker is called: it may come back here.
 //!         let waker = self.0.lock().unwrap().take();
 //!         if let Some(waker) = waker {
 //!             waker.wake();
@@ -48,14 +48,14 @@
 //!     unsafe fn register(&self, _: &mut (), _: Pin<&mut ()>, waker: &Waker) -> Key {
 //!         let waker = waker.clone();
 //!         let old = self.0.lock().unwrap().replace(waker);
-//!         drop(old); // after releasing the lock, for the same reason
+//!         drop(old); // after the lock, for the same reason
 //!         Key::default()
 //!     }
 //! }
 //!
 //! impl BlockingNotifier for MutexSlot {
 //!     unsafe fn register_thread(&self, seat: &mut (), waiter: Pin<&mut ()>) -> Key {
-//!         // SAFETY: guaranteed by the caller, under the same contract.
+//!         // SAFETY: the same promise as ours.
 //!         notifier::with_thread_waker(|waker| unsafe { self.register(seat, waiter, waker) })
 //!     }
 //!
@@ -219,19 +219,22 @@ pub trait Notifier: Sized + Send + Sync {
 
     /// Wakes registered waiters.
     ///
-    /// # Panics If a waker panics. The channel's state is consistent in that case, because the transition precedes the
-    /// notification.
+    /// # Panics
+    /// If a waker panics. The channel's state is consistent in that case, because the transition precedes the notification.
     ///
-    /// # Safety See [what a channel promises](Self#what-a-channel-promises).
+    /// # Safety
+    /// See [what a channel promises](Self#what-a-channel-promises).
     unsafe fn notify(&self, notice: Notice);
 
     /// Runs `transition`, which changes the channel, and notifies if it returns a notice.
     ///
     /// A backend may override this to run code before the transition decides whether to notify.
     ///
-    /// # Panics See [`notify`](Self::notify).
+    /// # Panics
+    /// See [`notify`](Self::notify).
     ///
-    /// # Safety See [what a channel promises](Self#what-a-channel-promises).
+    /// # Safety
+    /// See [what a channel promises](Self#what-a-channel-promises).
     #[inline]
     unsafe fn notify_with(&self, transition: impl FnOnce() -> Option<Notice>) {
         if let Some(notice) = transition() {
@@ -246,7 +249,8 @@ pub trait Notifier: Sized + Send + Sync {
     /// registration, or if the registration has been notified or is about to be. For the borrowers of a backend that supports
     /// many waiters it is always `None` and has no meaning.
     ///
-    /// # Safety See [what a channel promises](Self#what-a-channel-promises).
+    /// # Safety
+    /// See [what a channel promises](Self#what-a-channel-promises).
     #[inline]
     unsafe fn deregister(&self, seat: &mut Self::Seat, unclaimed: Option<Key>) {
         let _ = (seat, unclaimed);
@@ -258,10 +262,12 @@ pub trait Notifier: Sized + Send + Sync {
     /// that keeps a waker between registrations has to drop it here: the waker keeps a task's memory alive, or even an
     /// executor. A notification may still be in progress, on this thread or another one.
     ///
-    /// # Panics If dropping a waker panics.
+    /// # Panics
+    /// If dropping a waker panics.
     ///
-    /// # Safety See [what a channel promises](Self#what-a-channel-promises). Nothing registers here again until the channel is
-    /// split again. This may be called more than once.
+    /// # Safety
+    /// See [what a channel promises](Self#what-a-channel-promises). Nothing registers here again until the channel is split
+    /// again. This may be called more than once.
     #[inline]
     unsafe fn vacate(&self) {}
 }
@@ -293,10 +299,12 @@ pub trait AsyncNotifier: Notifier {
     /// notices that it has consumed one, it wakes `waker` at once. Otherwise the channel would assume that some borrower was
     /// woken and is about to take the loan.
     ///
-    /// # Panics If cloning or dropping a waker panics. The waiter is then not registered.
+    /// # Panics
+    /// If cloning or dropping a waker panics. The waiter is then not registered.
     ///
-    /// # Safety See [what a channel promises](Notifier#what-a-channel-promises). The seat's previous registration, if any, was
-    /// notified or deregistered.
+    /// # Safety
+    /// See [what a channel promises](Notifier#what-a-channel-promises). The seat's previous registration, if any, was notified
+    /// or deregistered.
     unsafe fn register(&self, seat: &mut Self::Seat, waiter: Pin<&mut Self::Waiter>, waker: &Waker) -> Key;
 
     /// Whether the last registration is still pending and its notification will wake `waker`, so that there is no need to
@@ -311,7 +319,8 @@ pub trait AsyncNotifier: Notifier {
     /// `waiter` belongs to the current call. The registration may have been made with a different one, whose future was
     /// forgotten.
     ///
-    /// # Safety See [what a channel promises](Notifier#what-a-channel-promises).
+    /// # Safety
+    /// See [what a channel promises](Notifier#what-a-channel-promises).
     #[inline]
     unsafe fn is_registered(
         &self,
@@ -332,7 +341,7 @@ pub trait AsyncNotifier: Notifier {
 /// ```
 /// use ref_channel::{Exclusive, Lender, TryLendError, notifier::BlockingNotifier};
 ///
-/// /// Lends the world to a waiting borrower, if there is one, in the middle of a frame.
+/// /// Lets whoever waits for the world have it, in the middle of a frame.
 /// fn serve<N: BlockingNotifier>(lender: &mut Lender<'_, String, Exclusive, N>, world: &mut String) -> bool {
 ///     lender.try_lend_blocking(world) != Err(TryLendError::NotRequested)
 /// }
@@ -350,15 +359,18 @@ pub trait AsyncNotifier: Notifier {
 pub trait BlockingNotifier: Notifier {
     /// Arranges for the next notification to wake the current thread.
     ///
-    /// # Panics See [`AsyncNotifier::register`].
+    /// # Panics
+    /// See [`AsyncNotifier::register`].
     ///
-    /// # Safety See [`AsyncNotifier::register`].
+    /// # Safety
+    /// See [`AsyncNotifier::register`].
     unsafe fn register_thread(&self, seat: &mut Self::Seat, waiter: Pin<&mut Self::Waiter>) -> Key;
 
     /// Whether the last registration is still pending and its notification will wake the current thread; see
     /// [`AsyncNotifier::is_registered`].
     ///
-    /// # Safety See [`AsyncNotifier::is_registered`].
+    /// # Safety
+    /// See [`AsyncNotifier::is_registered`].
     #[inline]
     unsafe fn is_thread_registered(&self, seat: &mut Self::Seat, waiter: Pin<&mut Self::Waiter>, key: Key) -> bool {
         let _ = (seat, waiter, key);

@@ -120,8 +120,9 @@ impl<W: Target> Slot<W, 2> {
 impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
     /// Returns `None` if the slot has a single cell and that cell is busy.
     ///
-    /// # Safety As for [`AsyncNotifier::register`](super::AsyncNotifier::register). With two cells, notifications must not
-    /// overlap either.
+    /// # Safety
+    /// As for [`AsyncNotifier::register`](super::AsyncNotifier::register). With two cells, notifications must not overlap
+    /// either.
     #[inline(always)]
     pub(super) unsafe fn register(&self, target: &W) -> Option<Key> {
         if !self.is_busy(FIRST) && self.holds(FIRST, target) {
@@ -132,7 +133,8 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
         unsafe { self.register_anew(target) }
     }
 
-    /// # Safety As for [`register`](Self::register).
+    /// # Safety
+    /// As for [`register`](Self::register).
     #[cold]
     unsafe fn register_anew(&self, target: &W) -> Option<Key> {
         let cell = if self.is_busy(FIRST) { Self::second()? } else { FIRST };
@@ -149,7 +151,8 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
         (CELLS == 2).then_some(SECOND)
     }
 
-    /// # Safety The caller is the waiter, and the cell is not busy.
+    /// # Safety
+    /// The caller is the waiter, and the cell is not busy.
     unsafe fn replace(&self, cell: Key, target: &W) {
         // Foreign code, which may panic or re-enter, runs before and after the change but never during it.
         let new = target.clone();
@@ -163,7 +166,8 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
         drop(old);
     }
 
-    /// # Safety As for [`Notifier::deregister`](super::Notifier::deregister).
+    /// # Safety
+    /// As for [`Notifier::deregister`](super::Notifier::deregister).
     #[inline(always)]
     pub(super) unsafe fn deregister(&self, unclaimed: Option<Key>) {
         if let Some(cell) = unclaimed {
@@ -171,7 +175,8 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
         }
     }
 
-    /// # Safety As for [`Notifier::notify`](super::Notifier::notify): a registration with this key was claimed.
+    /// # Safety
+    /// As for [`Notifier::notify`](super::Notifier::notify): a registration with this key was claimed.
     #[inline(always)]
     pub(super) unsafe fn notify(&self, notice: Notice) {
         // A branch, because the processor can predict it. It would have to wait for an index computed from the state.
@@ -184,14 +189,16 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
         }
     }
 
-    /// # Safety The registration in the second cell was claimed.
+    /// # Safety
+    /// The registration in the second cell was claimed.
     #[cold]
     unsafe fn wake_second(&self) {
         // SAFETY: guaranteed by the caller.
         unsafe { self.wake(SECOND) }
     }
 
-    /// # Safety The registration in the cell was claimed.
+    /// # Safety
+    /// The registration in the cell was claimed.
     #[inline(always)]
     unsafe fn wake(&self, cell: Key) {
         /// Runs even if the waker panics.
@@ -263,7 +270,8 @@ impl<W: Target, const CELLS: usize> Slot<W, CELLS> {
         true
     }
 
-    /// # Safety No cell is busy or becomes busy, and there is no other call of this function.
+    /// # Safety
+    /// No cell is busy or becomes busy, and there is no other call of this function.
     unsafe fn empty(&self) {
         // Foreign code, which may re-enter, runs only after the change.
         // SAFETY: nobody else uses the cells.

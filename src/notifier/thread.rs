@@ -27,14 +27,15 @@ fn new_waker() -> Waker {
 ///
 /// Each thread creates its waker only once. The [module](super) shows how a backend uses it.
 ///
-/// # Panics If `f` panics.
+/// # Panics
+/// If `f` panics.
 ///
 /// ```
 /// use ref_channel::notifier::{Deadline, park_thread, with_thread_waker};
 ///
 /// let waker = with_thread_waker(|waker| waker.clone());
 /// let thread = std::thread::spawn(move || waker.wake());
-/// park_thread(Deadline::NEVER); // until the waker is called, unless that has already happened
+/// park_thread(Deadline::NEVER); // until the waker is called, unless it was already
 /// # thread.join().unwrap();
 /// ```
 #[cfg(not(all(loom, feature = "loom")))]
@@ -60,7 +61,7 @@ pub fn with_thread_waker<R>(f: impl FnOnce(&Waker) -> R) -> R {
 /// use ref_channel::notifier::{Deadline, park_thread, with_thread_waker};
 ///
 /// with_thread_waker(|waker| waker.wake_by_ref());
-/// park_thread(Deadline::NEVER); // returns immediately, because the thread was already unparked
+/// park_thread(Deadline::NEVER); // returns at once: it was unparked before
 /// ```
 pub fn park_thread(deadline: Deadline) {
     match deadline.remaining() {

@@ -134,7 +134,8 @@ impl Drop for QueueNode {
 
 /// Gives mutable access to a node.
 ///
-/// # Safety The caller holds the lock, or is the waiter of a node that is not queued. `f` does not access the same node again.
+/// # Safety
+/// The caller holds the lock, or is the waiter of a node that is not queued. `f` does not access the same node again.
 unsafe fn with_node<R>(node: NonNull<QueueNode>, f: impl FnOnce(&mut Inner) -> R) -> R {
     // SAFETY: a node is alive while it is queued or named by a seat, and the caller has exclusive access to it.
     unsafe { node.as_ref() }
@@ -142,7 +143,8 @@ unsafe fn with_node<R>(node: NonNull<QueueNode>, f: impl FnOnce(&mut Inner) -> R
         .with_mut(|inner| f(unsafe { &mut *inner }))
 }
 
-/// # Safety of the methods The lock is held, and the nodes belong to this queue.
+/// # Safety of the methods
+/// The lock is held, and the nodes belong to this queue.
 impl List {
     unsafe fn push_back(&mut self, node: NonNull<QueueNode>) {
         // SAFETY: the lock is held, and the node is in no list.
@@ -212,7 +214,8 @@ impl List {
 impl Lists {
     /// Removes a node from the list that contains it and returns its waker. The waiter may free the node from then on.
     ///
-    /// # Safety The lock is held, and the node is in one of these lists.
+    /// # Safety
+    /// The lock is held, and the node is in one of these lists.
     unsafe fn remove(&mut self, node: NonNull<QueueNode>) -> Option<Waker> {
         // SAFETY: the lock is held, and neighbours are queued.
         unsafe {
@@ -240,7 +243,8 @@ impl Lists {
     }
 }
 
-/// # Safety The lock is held, and the node has been unlinked. It must not be accessed after this call.
+/// # Safety
+/// The lock is held, and the node has been unlinked. It must not be accessed after this call.
 unsafe fn dequeued(node: NonNull<QueueNode>) {
     // Ordering: release, pairs with the acquire in `is_queued`. The node is not accessed after this store.
     // SAFETY: the waiter does not free the node before this store.

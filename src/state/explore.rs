@@ -1,14 +1,15 @@
 //! Runs the pure transitions over every reachable state of one lender and a few borrowers, in every interleaving.
 //!
-//! A step here is one read-modify-write of the crate, one look at the word, or one call of a notifier. The transitions
-//! themselves are those of [`State`]; what is repeated here is only which of them is called when: by `Lending` and
-//! `Requested` on the lender's side, by `Desk`, `Ask` and `Link` on the borrowers'.
+//! A step is one read-modify-write of the crate, one load of the word, or one call of a notifier. The transitions themselves
+//! are those of [`State`]. Only the order in which they are called is repeated here. In the crate, that is the job of `Loan`
+//! and `Watch` on the lender's side, and of `Requester`, `Request` and `Link` on the borrowers' side.
 //!
-//! Borrowers are alike, so a state is kept with its borrowers sorted. Hence a number in a printed path says only which
-//! place the borrower had in the state before.
+//! Borrowers are interchangeable, so each state is stored with its borrowers sorted. A borrower's number in a printed path is
+//! therefore only its position in the preceding state.
 //!
-//! What this leaves out: memory orderings, panics of wakers, the inside of the notifiers (loom and miri see to those);
-//! the order in which a notifier wakes, for here it may wake anybody; counts that overflow; keys other than the usual one; guards that are leaked; borrowers that are cloned later.
+//! Not covered: memory orderings, panicking wakers and the internals of the notifiers, which loom and Miri check; the order in
+//! which a notifier wakes, since any waiter may be woken here; overflowing counts; keys other than the usual one; leaked
+//! guards; borrowers that are cloned later.
 
 extern crate alloc;
 extern crate std;
@@ -27,29 +28,29 @@ use crate::notifier::{Key, Notifier, Wake, WakerQueue, WakerSlot};
 const KEY: Key = Key(false);
 const MAX: usize = 3;
 
-/// How far a borrower is.
+/// The progress of a borrower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     /// In no call: it waits, holds guards, or does nothing.
     Rest,
-    /// It has looked in vain; many: whether it is still registered comes next.
+    /// It has looked in vain. Many: next it checks whether it is still registered.
     Looked,
-    /// It was woken, and looks as such.
+    /// It was woken, and looks as a woken borrower.
     LookWoken,
     /// It was woken in vain: the two steps of `mark_starving`.
     MarkCount,
     MarkBit,
     Register,
     Ask,
-    /// A blocking call, before it is registered.
+    /// A blocking call that has not registered yet.
     SpinDisarm,
     SpinAsk,
     Spin,
-    /// A loan is there, but for others: how many starve comes next, then what follows from that.
+    /// A loan is available, but reserved for others. Next it checks how many borrowers starve, and then acts on the result.
     Doubt,
     DoubtTake,
     DoubtAsk,
-    /// The end of a turn: it does not starve any more, and lets the newcomers in.
+    /// The end of a turn: it is no longer starving, and admits newcomers again.
     EndCount,
     EndCountSate,
     Sate,
@@ -57,15 +58,15 @@ enum At {
     SateLook,
     SateUp,
     Deregister,
-    /// The wait is over without a loan.
+    /// The wait has ended without a loan.
     Cancel,
     CancelDeregister,
     CancelCount,
     GiveUp,
     PassOn,
-    /// The box is freed, the guard is still out.
+    /// The box is freed, and the guard is still out.
     Disposed,
-    /// The last one has left.
+    /// The last borrower has left.
     Tell,
     Gone,
 }
@@ -73,7 +74,7 @@ enum At {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Registration {
     None,
-    /// Nobody has notified it.
+    /// It has not been notified.
     Here,
     /// A wake is on its way to the borrower.
     Notified,
@@ -84,12 +85,12 @@ struct Borrower {
     at: At,
     turn: Turn,
     registration: Registration,
-    /// There is a future that will be polled when it is woken; else the request is that of a forgotten one.
+    /// It has a future that will be polled when it is woken. Otherwise its request is that of a forgotten future.
     wants: bool,
-    /// The registration is that of a future that was forgotten.
+    /// The registration belongs to a forgotten future.
     old: bool,
     guards: u8,
-    /// In doubt: the word it saw, and the call that it makes.
+    /// In doubt: the word that it saw, and the call that it is in.
     seen: usize,
     call: Call,
 }
@@ -108,14 +109,14 @@ const NOBODY: Borrower = Borrower {
 /// The calls of [`Link`](super::Link) that may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
-    /// `take`, as a poll.
+    /// `take`, in a poll.
     Look,
-    /// `take`, as one that was woken.
+    /// `take`, by a borrower that was woken.
     LookWoken,
-    /// `take`, as a blocking call before and after its first step.
+    /// `take`, in a blocking call, before and after its first step.
     SpinFirst,
     Spin,
-    /// `ask`, registered or not.
+    /// `ask`, with and without a registration.
     Ask,
     AskUnregistered,
 }
@@ -134,11 +135,11 @@ enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LenderAt {
     Rest,
-    /// It has looked, and is registered; next it offers or says that it waits.
+    /// It has looked and is registered. Next it offers, or says that it waits.
     Act,
-    /// It will block, and is still registered as a future.
+    /// It is about to block, and is still registered as a future.
     Disarm,
-    /// The loan is over: what is left of it is taken down.
+    /// The loan is over, and its remains are taken down.
     EndWithdraw,
     EndDisarm,
 }
@@ -153,7 +154,7 @@ struct Lender {
     detached: bool,
     /// Its registration was claimed, and it has not been polled since.
     woken: bool,
-    /// The borrowers that it has to wake: none, one, all.
+    /// How many borrowers it still has to wake: none (0), one (1) or all (2).
     notice: u8,
 }
 
@@ -161,9 +162,9 @@ struct Lender {
 struct World {
     word: usize,
     starvers: u8,
-    /// A box was handed over and is not freed yet.
+    /// A box was handed over and has not been freed yet.
     box_out: bool,
-    /// `sate` has set `STARVING` again as the last request had just ended. The next turn that ends takes it down.
+    /// `sate` has set `STARVING` again just after the last request ended. The next turn that ends clears it.
     stale: bool,
     lender: Lender,
     borrowers: [Borrower; MAX],
@@ -181,7 +182,7 @@ impl Hash for World {
     }
 }
 
-/// Much faster than the default one where nothing is optimised.
+/// Much faster than the default hasher in unoptimised builds.
 #[derive(Default)]
 struct Fold(u64);
 
@@ -206,7 +207,7 @@ impl Hasher for Fold {
     }
 }
 
-/// Who does what.
+/// The actor, and what it does.
 type Label = (u8, &'static str);
 const LENDER: u8 = u8::MAX;
 
@@ -221,14 +222,14 @@ impl Lender {
 }
 
 impl Borrower {
-    /// All of it, to sort and to hash.
+    /// Includes every field, for sorting and hashing.
     fn key(self) -> (u64, usize) {
         let flags = u64::from(self.wants) << 5 | u64::from(self.old) << 4 | u64::from(self.guards);
         let most = (self.at as u64) << 24 | (self.turn as u64) << 20 | (self.registration as u64) << 16;
         (most | (self.call as u64) << 8 | flags, self.seen)
     }
 
-    /// It is counted as starving.
+    /// Whether it is counted as starving.
     fn is_counted_as_starving(self) -> bool {
         match self.at {
             At::EndCount | At::EndCountSate => true,
@@ -237,7 +238,7 @@ impl Borrower {
         }
     }
 
-    /// It starves, has said so, and does not give up.
+    /// Whether it starves, has set the flag, and is not giving up.
     fn may_not_be_beaten(self) -> bool {
         self.turn == Turn::Starving
             && self.wants
@@ -254,7 +255,7 @@ impl World {
         State(self.word)
     }
 
-    /// No wake is on its way to a borrower, and no borrower is in a call.
+    /// Whether no wake is on its way to a borrower, and no borrower is in a call.
     fn is_quiet(&self) -> bool {
         self.lender.notice == 0
             && self
@@ -263,7 +264,7 @@ impl World {
                 .all(|b| matches!(b.at, At::Rest | At::Gone) && b.registration != Registration::Notified)
     }
 
-    /// As `Loan::ending` and `Watch::ending`.
+    /// Mirrors `Loan::ending` and `Watch::ending`.
     fn ending(&self) -> Option<Result<(), Refusal>> {
         let state = self.state();
         let refused = |why| {
@@ -290,7 +291,7 @@ impl World {
 }
 
 impl World {
-    /// As `Loan::withdraw`: nobody has taken what it withdraws.
+    /// Mirrors `Loan::withdraw`: nobody has taken the loan that it withdraws.
     fn is_refused_by_withdraw(&self) -> bool {
         let state = self.state();
         let unborrowed = state.is_offered() && state.guards() == 0 && !state.is_served();
@@ -298,19 +299,20 @@ impl World {
     }
 }
 
-/// What is explored: all at once would be too much.
+/// Which part to explore, since exploring everything at once would take too long.
 #[derive(Clone, Copy, Debug)]
 struct What {
     borrowers: usize,
-    /// The most guards of one borrower.
+    /// The maximum number of guards per borrower.
     parts: u8,
     /// Borrowers may block.
     block: bool,
     /// Borrowers may forget their futures.
     forget: bool,
-    /// The lender does all that it can; else it lends on plain and open terms, and forgets nothing.
+    /// The lender makes all of its calls. Otherwise it only lends on plain and open terms, and forgets nothing.
     full: bool,
-    /// Nobody is polled unless it was woken, nor gives up; borrowers stay, and so does the lender while some wait.
+    /// Futures are only polled after a wake and never dropped early. Borrowers stay, and so does the lender while a borrower
+    /// waits.
     calm: bool,
 }
 
@@ -322,13 +324,13 @@ struct Explorer<N> {
     parents: Vec<(u32, Label)>,
     edges: Vec<(u32, u32)>,
     words: HashMap<usize, (), BuildHasherDefault<Fold>>,
-    /// The state whose steps are made.
+    /// The state whose successors are being computed.
     current: u32,
     label: Label,
     notifier: PhantomData<N>,
 }
 
-/// A check is an assertion, and so are those in the transitions: whichever fails, the path to it is printed.
+/// Prints the path to the current state if an assertion fails, either a check here or one inside a transition.
 impl<N> Drop for Explorer<N> {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -459,7 +461,7 @@ impl<N: Notifier> Explorer<N> {
         assert!(!world.box_out || guards > 0, "nobody is left to free the box");
         assert!(!world.box_out || !state.is_offered(), "a new loan while a box is out");
 
-        // A guard knows whether it is recalled.
+        // Guards can tell whether they are recalled.
         match world.lender.phase {
             Phase::Taken if guards > 0 => {
                 assert!(state.is_recalled(), "the lender waits for a guard that does not know")
@@ -470,7 +472,8 @@ impl<N: Notifier> Explorer<N> {
             _ => {}
         }
 
-        // The lender does not wait for what has happened. Whoever makes it happen claims it in the same step.
+        // The lender does not wait for something that has already happened, because the step that makes it happen also claims
+        // the lender.
         let lender = world.lender;
         if lender.at == LenderAt::Rest && !lender.woken && lender.notice == 0 {
             match lender.phase {
@@ -487,7 +490,7 @@ impl<N: Notifier> Explorer<N> {
             }
         }
 
-        // No borrower waits for what is there.
+        // No borrower waits for something that is already there.
         let quiet = world.is_quiet();
         for b in present {
             if b.at == At::Rest && b.wants && b.turn.is_counted() && b.guards == 0 {
@@ -507,7 +510,7 @@ impl<N: Notifier> Explorer<N> {
         }
     }
 
-    /// The short forms of the transitions come to the same as the long ones.
+    /// The shortcuts give the same results as the general transitions.
     fn check_shortcuts(&self, state: State) {
         let exclusive = self.exclusive;
         if state.is_granted(exclusive) && state.requests() > 0 {
@@ -551,11 +554,11 @@ impl<N: Notifier> Explorer<N> {
                 "back or idle, but not"
             );
         }
-        // A loan that is back was borrowed: an offer that was given up ends otherwise.
+        // A loan that is back was borrowed, because an offer that was given up ends in a different state.
         assert!(!(state.is_back() && state.is_given_up()), "back, but given up");
     }
 
-    /// From every state there is a way to one where nothing is out and the lender does nothing.
+    /// From every state, a state can be reached in which nothing is out and the lender is idle.
     fn check_way_back(&mut self) {
         let count = self.worlds.len();
         let mut begins = vec![0_u32; count + 1];
@@ -639,7 +642,7 @@ impl<N: Notifier> Explorer<N> {
         }
     }
 
-    /// The wake of an offer, or that the lender is gone, gets to the borrowers.
+    /// Delivers the notification of an offer, or of the lender's drop, to the borrowers.
     fn deliver(&mut self, world: World) {
         let mut sent = world;
         sent.lender.notice = 0;
@@ -654,7 +657,7 @@ impl<N: Notifier> Explorer<N> {
         self.reach(sent, LENDER, "wakes all");
     }
 
-    /// Any of those who are registered.
+    /// Wakes any one of the registered borrowers.
     fn wake_one(&mut self, world: World, who: u8) {
         let mut nobody = true;
         for i in 0..MAX {
@@ -683,7 +686,7 @@ impl<N: Notifier> Explorer<N> {
         self.reach(w, LENDER, what);
     }
 
-    /// The call is over but for the registration.
+    /// The call is over, except for its registration.
     fn lender_leaves(&mut self, mut w: World, what: &'static str) {
         if w.state().lender_key().is_some() {
             w.lender.at = LenderAt::EndDisarm;
@@ -694,7 +697,7 @@ impl<N: Notifier> Explorer<N> {
         }
     }
 
-    /// As `Step::end`: the wait has come to its end.
+    /// Mirrors `Loan::end`: the wait is over.
     fn lender_ends(&mut self, mut w: World, what: &'static str) {
         let state = w.state();
         if matches!(w.lender.phase, Phase::Offered | Phase::Taken) {
@@ -819,7 +822,7 @@ impl<N: Notifier> Explorer<N> {
         }
     }
 
-    /// It is polled, its future is dropped or forgotten, or a box is handed over.
+    /// The future is polled, dropped or forgotten, or hands over its box.
     fn lender_rests(&mut self, world: World) {
         let state = world.state();
         let Lender {
@@ -933,12 +936,12 @@ impl<N: Notifier> Explorer<N> {
                 if !b.wants {
                     if self.what.block {
                         if N::MANY && b.turn == Turn::Asked {
-                            // The wake of a future that was forgotten is this call's.
+                            // This call inherits the wake of a forgotten future.
                             w.borrowers[i].turn = Turn::Woken;
                         }
                         self.attempt(w, i, Call::SpinFirst);
                     }
-                    // A request that is left goes first, as with the drop of a future.
+                    // A remaining request is given up first, as when a future is dropped.
                     if !b.turn.is_counted() && !self.what.calm {
                         self.leave(world, i);
                     }
@@ -1066,7 +1069,7 @@ impl<N: Notifier> Explorer<N> {
         }
     }
 
-    /// It is dropped.
+    /// The borrower is dropped.
     fn leave(&mut self, mut w: World, i: usize) {
         let others = w.borrowers.iter().filter(|b| b.is_present()).count() > 1;
         w.borrowers[i] = NOBODY;
@@ -1092,7 +1095,7 @@ impl<N: Notifier> Explorer<N> {
         }
     }
 
-    /// As `Link::taken_where_none_starves`.
+    /// Mirrors `Link::taken_where_none_starves`.
     fn doubt(&mut self, world: World, i: usize) {
         let mut w = world;
         let Borrower {
@@ -1157,7 +1160,7 @@ impl<N: Notifier> Explorer<N> {
             assert!(!self.exclusive || before.guards() == 0, "takes what another one has");
             let others = w.borrowers.iter().enumerate().filter(|&(j, _)| j != i);
             let beaten = others.map(|(_, b)| b).any(|b| b.may_not_be_beaten());
-            // One that is in doubt has seen that nobody starved: who does now began to after that.
+            // A borrower in doubt has seen that nobody starves. Any borrower that starves now began to after that.
             let may = b.turn.was_woken() || b.at == At::DoubtTake || !self.exclusive;
             assert!(may || !beaten, "a starving borrower is beaten by a newcomer");
             w.borrowers[i].guards = 1;
@@ -1189,7 +1192,7 @@ impl<N: Notifier> Explorer<N> {
         self.reach(w, i as u8, what);
     }
 
-    /// Of a single borrower a wake that comes later is void.
+    /// For a single borrower, a wake that arrives later has no effect.
     fn end_registration(&self, w: &mut World, i: usize) {
         w.borrowers[i].registration = Registration::None;
         w.borrowers[i].old = false;
@@ -1269,7 +1272,7 @@ fn explore<N: Notifier>(exclusive: bool, what: What) {
     );
 }
 
-/// One borrower, and all that there is.
+/// One borrower, with everything enabled.
 const ONE: What = What {
     borrowers: 1,
     parts: 2,

@@ -22,6 +22,7 @@ mod loan;
 mod many;
 mod requested;
 mod retained;
+mod serve;
 mod shared;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod stacks;
