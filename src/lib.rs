@@ -31,20 +31,20 @@
 //! use ref_channel::RefMutChannel;
 //! let (mut lender, mut borrower) = RefMutChannel::<String>::new().into_split();
 //! let task = async move {
-//!     while let Ok(mut text) = borrower.borrow().await {
-//!         text.push('!'); // a guard may be held over an `.await`
+//!     for _ in 0..3 {
+//!         borrower.borrow().await.unwrap().push('!'); // a guard may be held over an `.await`
 //!     }
 //! };
-//! let owner = async move { lender.lend_owned("hello".to_string()).await.unwrap() };
+//! let owner = async move { lender.serve_owned("hello".to_string()).await };
 //! // With the crate `futures`. Or `spawn` them, on any executor.
 //! let (text, ()) = futures::executor::block_on(async { futures::join!(owner, task) });
-//! assert_eq!(text, "hello!");
+//! assert_eq!(text, "hello!!!");
 //! # }
 //! ```
 //!
 //! # Where to go on
 //!
-//! - [`guide`]: which lend do I call? With diagrams.
+//! - [`guide`]: once, or to everyone who comes? Which call, and how to stop. With diagrams.
 //! - [`Lender`], [`Borrower`], [`Guard`]: what there is to call.
 //! - [`notifier`]: how the halves wait, which backends there are, and how to write one.
 //! - [`soundness`]: why it is sound, and how that is checked.
@@ -55,7 +55,7 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `std` | yes | blocking calls with all backends, timeouts, `run_blocking`; implies `alloc` |
-//! | `alloc` | with `std` | owned halves ([`Channel::into_split`]), boxed loans ([`Lender::lend_boxed`]) |
+//! | `alloc` | with `std` | owned halves ([`Channel::into_split`]), owned and boxed loans ([`Lender::lend_owned`], [`Lender::lend_boxed`] and their serves) |
 //! | `atomic-waker` | no | the backend `AtomicWaker` |
 //! | `event-listener` | no | the backend `Event`; implies `alloc` |
 //! | `spin` | no | the backend `Spin`: it blocks without `std` |

@@ -8,7 +8,7 @@ pub const DEEP: [(&str, usize); 2] = [
 
 /// The highest bound of a model that does not finish soon without one.
 #[rustfmt::skip]
-const BOUNDS: [(&str, usize); 172] = [
+const BOUNDS: [(&str, usize); 185] = [
     ("blocking::one_park", 4),
     ("blocking::one_spin", 3),
     ("blocking::one_waker_queue", 4),
@@ -143,6 +143,19 @@ const BOUNDS: [(&str, usize); 172] = [
     ("retained::lender_goes_waker_slot", 5),
     ("retained::lender_goes_with_two_wakers_waker_queue", 3),
     ("retained::lender_goes_with_two_wakers_waker_slot", 3),
+    ("serve::deadline_park", 2),
+    ("serve::deadline_waker_slot", 2),
+    ("serve::frames_waker_queue", 5),
+    ("serve::frames_waker_slot", 4),
+    ("serve::lend_owned_dropped_waker_slot", 3),
+    ("serve::serve_dropped_waker_slot", 2),
+    ("serve::shared_dropped_waker_queue", 1),
+    ("serve::static_dropped_waker_slot", 3),
+    ("serve::two_in_turn_waker_queue", 2),
+    ("serve::until_all_are_gone_waker_slot_eager", 4),
+    ("serve::withdrawn_waker_queue", 3),
+    ("serve::withdrawn_waker_slot", 3),
+    ("serve::withdrawn_waker_slot_eager", 3),
     ("shared::clones_of_a_dropped_lend", 3),
     ("timeout::borrow_timeout_park", 2),
     ("timeout::borrow_timeout_waker_slot", 2),
