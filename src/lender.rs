@@ -1015,6 +1015,7 @@ fn block<T: ?Sized, M: Mutability, N: BlockingNotifier>(
 }
 
 impl From<Refusal> for TryLendError {
+    #[inline]
     fn from(why: Refusal) -> Self {
         match why {
             Refusal::Disconnected => Self::Disconnected,

@@ -10,7 +10,7 @@ use crate::handle::Handle;
 use crate::mutability::{Lent, Mutability};
 use crate::notifier::{AsyncNotifier, BlockingNotifier, Deadline, Key, Notifier, Wake};
 use crate::state::{Awaits, Link, Refusal, State, Terms};
-use crate::wait::{Wait, WaitPoint, polled_after_completion, relax};
+use crate::wait::{Wait, WaitPoint, relax};
 
 /// How far a loan is.
 // The tag has a byte of its own. Rust would otherwise hide it among the unused values of a `Refusal`, where it takes longer to
@@ -285,9 +285,6 @@ impl<N: AsyncNotifier> Block<N> for ByWaker {
     }
 }
 
-/// The name of a future, in two parts.
-type Name = (&'static str, &'static str);
-
 /// A loan and the lender's waiting for its end. Its drop withdraws the loan, and if it is out waits until it is back.
 pub(crate) struct Lending<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> {
     loan: Loan<'l, T, M, N>,
@@ -353,9 +350,9 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> Lending<'l, T, M, N
         }
     }
 
-    /// One poll of the future of that name.
+    /// One poll of the future. `over` panics, if that has completed before.
     #[inline(always)]
-    pub(crate) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, name: Name) -> Poll<Result<(), Refusal>>
+    pub(crate) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, over: impl FnOnce()) -> Poll<Result<(), Refusal>>
     where
         N: AsyncNotifier,
     {
@@ -381,7 +378,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> Lending<'l, T, M, N
                 point.deregister(None);
                 Poll::Ready(Ok(()))
             }
-            _ => self.poll_unusual(cx.waker(), name),
+            _ => self.poll_unusual(cx.waker(), over),
         }
     }
 
@@ -395,13 +392,13 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> Lending<'l, T, M, N
     }
 
     #[inline(never)]
-    fn poll_unusual(self: Pin<&mut Self>, waker: &Waker, name: Name) -> Poll<Result<(), Refusal>>
+    fn poll_unusual(self: Pin<&mut Self>, waker: &Waker, over: impl FnOnce()) -> Poll<Result<(), Refusal>>
     where
         N: AsyncNotifier,
     {
         let (loan, mut point) = self.project();
         if loan.phase == Phase::Told {
-            polled_after_completion(format_args!("{}{}", name.0, name.1));
+            over();
         }
         point.poll(loan, waker)
     }

@@ -89,6 +89,58 @@ fn async_loans<N: AsyncNotifier>() {
     assert_eq!(value, 1001);
 }
 
+/// The cell of an owned value is allocated once, kept from loan to loan, and allocated anew only after a loan was abandoned.
+fn owned_loans<N: AsyncNotifier>() {
+    let mut channel = RefMutChannel::<[u64; 4], N>::new();
+    let (mut lender, mut borrower) = channel.split();
+    let (_count, waker) = Count::new();
+    let mut round = |abandon: bool| {
+        {
+            let mut lend = pin!(lender.lend_owned([0; 4]));
+            assert!(poll_with(lend.as_mut(), &waker).is_pending());
+            borrower.try_borrow().unwrap()[0] += 1;
+            assert_eq!(poll_with(lend, &waker), Poll::Ready(Ok([1, 0, 0, 0])));
+        }
+        {
+            let mut serve = pin!(lender.serve_owned([0; 4]));
+            assert!(poll_with(serve.as_mut(), &waker).is_pending());
+            for _ in 0..10 {
+                borrower.try_borrow().unwrap()[1] += 1;
+            }
+            serve.as_mut().withdraw();
+            assert_eq!(poll_with(serve, &waker), Poll::Ready([0, 10, 0, 0]));
+        }
+        // Dropped with the offer, and withdrawn before the first poll.
+        assert!(poll_with(pin!(lender.lend_owned([0; 4])), &waker).is_pending());
+        {
+            let mut lend = pin!(lender.lend_owned([0; 4]));
+            lend.as_mut().withdraw();
+            assert!(poll_with(lend, &waker).is_ready());
+        }
+        if abandon {
+            let mut lend = Box::pin(lender.lend_owned([0; 4]));
+            assert!(poll_with(lend.as_mut(), &waker).is_pending());
+            let guard = borrower.try_borrow().unwrap();
+            drop(lend);
+            drop(guard);
+        }
+    };
+    assert_eq!(allocations(|| round(false)), 1, "the cell");
+    let count = allocations(|| {
+        for _ in 0..1000 {
+            round(false);
+        }
+    });
+    assert_eq!(count, 0);
+    // The box of the future, and a cell in the place of the one that the guard has freed.
+    let count = allocations(|| {
+        for _ in 0..10 {
+            round(true);
+        }
+    });
+    assert_eq!(count, 10 + 9, "the first round still had its cell");
+}
+
 fn blocking_loans<N: BlockingNotifier>() {
     let mut channel = RefMutChannel::<u64, N>::new();
     let (mut lender, mut borrower) = channel.split();
@@ -132,6 +184,16 @@ fn blocking_loans<N: BlockingNotifier>() {
         assert_eq!(count, 0, "of the lender");
     });
     assert_eq!(value, 1100);
+}
+
+#[test]
+fn owned_over_waker_slot() {
+    owned_loans::<WakerSlot>();
+}
+
+#[test]
+fn owned_over_waker_queue() {
+    owned_loans::<WakerQueue>();
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::error::{LendError, TryLendError};
 use crate::loan::{ByWaker, Lending};
 use crate::mutability::Mutability;
 use crate::notifier::AsyncNotifier;
+use crate::wait::polled_after_completion;
 
 /// The future of every async call that lends or serves.
 ///
@@ -88,6 +89,7 @@ pub(super) mod sealed {
         const NAME: &'static str = "Lend";
         type Output<B> = Result<B, LendError<B>>;
 
+        #[inline(always)]
         fn output<B>(outcome: Result<(), TryLendError>, back: B) -> Result<B, LendError<B>> {
             match outcome {
                 Ok(()) => Ok(back),
@@ -100,6 +102,7 @@ pub(super) mod sealed {
         const NAME: &'static str = "TryLend";
         type Output<B> = Result<B, TryLendError>;
 
+        #[inline(always)]
         fn output<B>(outcome: Result<(), TryLendError>, back: B) -> Result<B, TryLendError> {
             outcome.map(|()| back)
         }
@@ -109,6 +112,7 @@ pub(super) mod sealed {
         const NAME: &'static str = "Serve";
         type Output<B> = B;
 
+        #[inline(always)]
         fn output<B>(_: Result<(), TryLendError>, back: B) -> B {
             back
         }
@@ -117,7 +121,7 @@ pub(super) mod sealed {
 
 impl<'l, M: Mutability, N: AsyncNotifier, S: Source<M>, K: Kind> Offer<'l, M, N, S, K> {
     /// A loan that has not begun. What is lent is at `value`, unless the source tells later.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(lending: Lending<'l, S::Value, M, N, ByWaker>, source: S) -> Self {
         Self {
             lending,
@@ -229,7 +233,8 @@ impl<M: Mutability, N: AsyncNotifier, S: Source<M>, K: Kind> Future for Offer<'_
         if S::HAS_ADDRESS_LATE {
             lending.as_mut().set_value(|| source.as_mut().address());
         }
-        let outcome = lending.poll(cx, (K::NAME, S::NAME));
+        // A closure without a value: a name would be passed at every poll.
+        let outcome = lending.poll(cx, || polled_after_completion(format_args!("{}{}", K::NAME, S::NAME)));
         // SAFETY: the loan is over, so no guard is left, and it is over once.
         outcome.map(|outcome| K::output(outcome.map_err(TryLendError::from), unsafe { source.give_back() }))
     }

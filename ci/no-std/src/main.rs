@@ -18,7 +18,7 @@ static BUFFERS: RefMutChannel<[u8]> = RefMutChannel::new();
 static mut BUFFER: [u8; 64] = [0; 64];
 
 extern "C" fn main() -> ! {
-    exit(if tasks() && same_thread() { 0 } else { 1 })
+    exit(if tasks() && owned() && same_thread() { 0 } else { 1 })
 }
 
 /// A loan of a static buffer from one task to another.
@@ -54,6 +54,23 @@ fn tasks() -> bool {
         }
     }
     matches!(filled, Some(Ok(64))) && matches!(returned, Some(Ok(buffer)) if (1..=64).eq(buffer.iter().copied()))
+}
+
+/// A buffer that the future owns, lent as a slice.
+fn owned() -> bool {
+    let mut channel = RefMutChannel::<[u8]>::new();
+    let (mut lender, mut borrower) = channel.split();
+    let mut lend = pin!(lender.lend_pinned_as([0_u8; 64], |array| array));
+    let mut cx = Context::from_waker(Waker::noop());
+    if lend.as_mut().poll(&mut cx).is_ready() {
+        return false;
+    }
+    let Ok(mut guard) = borrower.try_borrow() else {
+        return false;
+    };
+    guard[63] = guard.len() as u8;
+    drop(guard);
+    matches!(lend.poll(&mut cx), Poll::Ready(Ok(array)) if array[63] == 64)
 }
 
 /// A blocking call without std, over `Spin`.
