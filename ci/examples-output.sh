@@ -23,7 +23,7 @@ check() {
         fail "$title: did not succeed"
         return
     fi
-    while read -r line; do
+    while IFS= read -r line; do
         if ! grep -Exq -- "$line" "$out/stdout"; then
             fail "$title: no line is '$line' in:"
             return
@@ -34,14 +34,14 @@ check() {
 
 # Built first, so that only the run counts against the time limit.
 cargo build --quiet --example game_loop --example scoped_worker --example dma_buffer --example cancel \
-    --example tokio --example smol --example async_std --example threads
+    --example shutdown --example tokio --example smol --example async_std --example threads
 bin="$CARGO_TARGET_DIR/debug/examples"
 
 time='[0-9.]+(ns|µs|ms|s)'
 
 check game_loop "$bin/game_loop" <<END
-frame +1: [0-9]+ were waiting, [0-9]+ came later, $time
-120 changes, the longest frame took $time, [1-9][0-9]* requests were cancelled
+frame +1: served: (true|false), [0-9]+ changes, [0-9]+ chunks, $time
+120 changes, 40 chunks, the longest frame took $time, [1-9][0-9]* requests were cancelled
 no frame was stalled: true
 END
 
@@ -68,6 +68,19 @@ not borrowed in time, so it is still mine
 it came back as 2
 the lender is gone, the guard still has 2
 lent: Err\(Timeout\), borrowed: Err\(Timeout\)
+END
+
+check shutdown "$bin/shutdown" <<END
+one thread:
+two workers:
+  the log is freed, with \[1, 2\]
+timeout:
+  the guard is recalled, and still there: \[3\]
+  the log is freed, with \[3\]
+until:
+  the log is back: \[4\]
+  the log is freed, with \[4\]
+nothing hung
 END
 
 check tokio "$bin/tokio" <<END
@@ -111,6 +124,8 @@ GET /items/apple: 200 "30"
 GET /items/pear: 200 "10"
 GET /items/plum: 404 ""
 stopped after 43 requests with \{"apple": 30, "pear": 10\}
+left while the state was borrowed: one thread
+left while the state was borrowed: two workers
 END
 
 echo "examples: $passed passed, $failed failed"

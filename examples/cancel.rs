@@ -1,9 +1,9 @@
 //! Cancelling on either side, without blocking a thread and without losing a loan.
 //!
 //! Requests time out, services shut down, and `select!` drops the futures that did not complete first. The borrower's
-//! futures can be dropped at any time. The lender's can be dropped as long as nobody has taken the value. After that,
-//! dropping a `lend` or `lend_owned` future blocks its thread until the value is back, and deadlocks if a task on the
-//! same thread holds the guard. Instead, call `withdraw` and await the future. This example runs on one thread.
+//! futures can be dropped at any time. So can those of the lender that own the value: if it is out, the last guard drops it. To
+//! have the value back instead, stop the loan with `until`, or call `withdraw` and await the same future. (Only `lend`, `try_lend`,
+//! `serve` and the two `_pinned` calls block when they are dropped while the value is out.) This example runs on one thread.
 //!
 //! Run: `cargo run --example cancel`
 

@@ -131,6 +131,7 @@ impl<'l, M: Mutability, N: AsyncNotifier, S: Source<M>, K: Kind> Offer<'l, M, N,
     }
 
     #[inline(always)]
+    #[expect(clippy::type_complexity, reason = "the two fields")]
     fn project(self: Pin<&mut Self>) -> (Pin<&mut Lending<'l, S::Value, M, N, ByWaker>>, Pin<&mut S>) {
         // SAFETY: both fields are pinned with the future, and neither is moved.
         unsafe {

@@ -33,11 +33,8 @@ fn serve_timeout_waits_for_guards_and_tells_them<N: BlockingNotifier>() {
             drop(borrower);
         });
         is_out.wait();
-        loop {
-            match lender.serve_timeout(&mut value, Duration::from_millis(5)) {
-                Err(ServeTimeoutError) => assert!(!out.load(SeqCst), "it let go of a value that was out"),
-                Ok(()) => break,
-            }
+        while let Err(ServeTimeoutError) = lender.serve_timeout(&mut value, Duration::from_millis(5)) {
+            assert!(!out.load(SeqCst), "it let go of a value that was out");
         }
     });
     assert_eq!(value, 2);

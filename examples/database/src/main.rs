@@ -23,7 +23,7 @@ use tokio::time::timeout;
 type Db = RefMutBorrower<'static, Connection, WakerQueue>;
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Runs on the connection's own thread: lends until no borrower is left, then closes the connection.
+/// Runs on the connection's own thread: serves the connection until no borrower is left, then closes it.
 fn own_connection(mut lender: RefMutLender<'_, Connection, WakerQueue>) -> rusqlite::Result<(i64, i64)> {
     let mut connection = Connection::open_in_memory()?;
     connection.execute_batch(
@@ -31,9 +31,9 @@ fn own_connection(mut lender: RefMutLender<'_, Connection, WakerQueue>) -> rusql
          CREATE TABLE transfer (amount INTEGER NOT NULL);
          INSERT INTO account VALUES ('alice', 100), ('bob', 0);",
     )?;
-    while lender.lend_blocking(&mut connection).is_ok() {
-        assert!(connection.is_autocommit(), "a loan came back with an open transaction");
-    }
+    // From handler to handler, without waking this thread in between.
+    lender.serve_blocking(&mut connection);
+    assert!(connection.is_autocommit(), "a loan came back with an open transaction");
     let transfers = connection.query_row("SELECT count(*) FROM transfer", [], |row| row.get(0))?;
     let bob = connection.query_row("SELECT balance FROM account WHERE name = 'bob'", [], |row| row.get(0))?;
     Ok((transfers, bob))

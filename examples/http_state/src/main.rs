@@ -4,7 +4,9 @@
 //! end is difficult, and a handler that panics poisons it. Here a task owns the state and lends it. A handler has `&mut
 //! State` for as long as it needs, even across an `.await`. When the server has stopped, the owner has the state back.
 //!
-//! The example sends itself requests over loopback with a real HTTP client, then stops.
+//! The example sends itself requests over loopback with a real HTTP client, then stops. After that it starts the service twice
+//! more, on a runtime of one thread and on one of two workers, and lets the runtime shut down while handlers hold the state across
+//! an `.await`. That must not hang: the state of a dropped owner is left to the last guard.
 //!
 //! Run in this directory: `cargo run`
 
@@ -19,8 +21,10 @@ use hyper_util::rt::TokioExecutor;
 use ref_channel::notifier::WakerQueue;
 use ref_channel::{RefMutBorrower, RefMutChannel, RefMutLender};
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::{JoinSet, yield_now};
 
@@ -35,15 +39,9 @@ struct Stock {
 /// A handler's access to the state. axum clones it for each request.
 type Shared = RefMutBorrower<'static, Stock, WakerQueue>;
 
-/// Owns the state and lends it until the server, and with it the last borrower, is gone.
+/// Owns the state and serves it until the server, and with it the last borrower, is gone.
 async fn own(mut lender: RefMutLender<'_, Stock, WakerQueue>) -> Stock {
-    let mut stock = Stock::default();
-    loop {
-        match lender.lend_owned(stock).await {
-            Ok(back) => stock = back,
-            Err(error) => return error.into_inner(),
-        }
-    }
+    lender.serve_owned(Stock::default()).await
 }
 
 async fn add(State(mut shared): State<Shared>, Path(item): Path<String>) -> Result<String, StatusCode> {
@@ -109,8 +107,34 @@ async fn drive(address: SocketAddr) -> Result<(), Failure> {
     Ok(())
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Failure> {
+fn main() -> Result<(), Failure> {
+    Runtime::new()?.block_on(serve_until_shutdown())?;
+    leave(Builder::new_current_thread().build()?, "one thread");
+    leave(Builder::new_multi_thread().worker_threads(2).build()?, "two workers");
+    Ok(())
+}
+
+/// Returns, and drops the runtime, while one handler has the state and others wait for it.
+fn leave(runtime: Runtime, name: &str) {
+    let (lender, shared) = RefMutChannel::new().into_split();
+    runtime.spawn(own(lender));
+    let (held, is_held) = oneshot::channel();
+    let mut first = shared.clone();
+    runtime.spawn(async move {
+        let stock = first.borrow().await;
+        let _ = held.send(());
+        pending::<()>().await; // a request to another service, which does not answer
+        drop(stock);
+    });
+    for mut shared in [shared.clone(), shared] {
+        runtime.spawn(async move { drop(shared.borrow().await) });
+    }
+    runtime.block_on(is_held).expect("the handler is there");
+    drop(runtime);
+    println!("left while the state was borrowed: {name}");
+}
+
+async fn serve_until_shutdown() -> Result<(), Failure> {
     let (lender, shared) = RefMutChannel::new().into_split();
     let owner = tokio::spawn(own(lender));
 
