@@ -19,7 +19,7 @@ use core::task::{Context, Poll};
 use std::rc::Rc;
 use std::sync::MutexGuard;
 
-use ref_channel::future::{Borrow, Lend, LendPinned, LendStatic, Requested, TryLend};
+use ref_channel::future::{Borrow, Lend, LendPinned, LendStatic, Requested, Serve, ServePinned, TryLend, With};
 use ref_channel::notifier::{AsyncNotifier, Deadline, Key, Notice, Notifier, QueueNode, Wake, WakerQueue};
 use ref_channel::{
     BorrowError, BorrowTimeoutError, Borrower, Channel, Exclusive, LendError, LendTimeoutError, Lender, Mutability,
@@ -193,6 +193,8 @@ mod generic {
         both::<RefGuard<'a, T, N>>();
         both::<Lend<'a, T, Shared, N>>();
         both::<TryLend<'a, T, Shared, N>>();
+        both::<Serve<'a, T, Shared, N>>();
+        both::<With<'a, T, Shared, N, ()>>();
         both::<Requested<'a, T, Shared, N>>();
         both::<Borrow<'a, T, Shared, N>>();
     }
@@ -205,6 +207,8 @@ mod generic {
         send::<RefMutGuard<'a, T, N>>();
         both::<Lend<'a, T, Exclusive, N>>();
         both::<TryLend<'a, T, Exclusive, N>>();
+        both::<Serve<'a, T, Exclusive, N>>();
+        both::<With<'a, T, Exclusive, N, ()>>();
         both::<Requested<'a, T, Exclusive, N>>();
         both::<Borrow<'a, T, Exclusive, N>>();
     }
@@ -215,15 +219,30 @@ mod generic {
 
     fn owned<'a, T: Send + 'a, N: AsyncNotifier + 'a>() {
         both::<LendPinned<'a, T, Exclusive, N>>();
+        both::<ServePinned<'a, T, Exclusive, N>>();
     }
 
     fn owned_shared<'a, T: Send + Sync + 'a, N: AsyncNotifier + 'a>() {
         both::<LendPinned<'a, T, Shared, N>>();
+        both::<ServePinned<'a, T, Shared, N>>();
     }
 
     #[cfg(feature = "alloc")]
     fn boxed<'a, T: ?Sized + Send + 'a, N: AsyncNotifier + 'a>() {
         both::<ref_channel::future::LendBoxed<'a, T, Exclusive, N>>();
+        both::<ref_channel::future::ServeBoxed<'a, T, Exclusive, N>>();
+    }
+
+    #[cfg(feature = "alloc")]
+    fn in_a_cell<'a, T: Send + 'a, N: AsyncNotifier + 'a>() {
+        both::<ref_channel::future::LendOwned<'a, T, Exclusive, N>>();
+        both::<ref_channel::future::ServeOwned<'a, T, Exclusive, N>>();
+    }
+
+    #[cfg(feature = "alloc")]
+    fn in_a_cell_shared<'a, T: Send + Sync + 'a, N: AsyncNotifier + 'a>() {
+        both::<ref_channel::future::LendOwned<'a, T, Shared, N>>();
+        both::<ref_channel::future::ServeOwned<'a, T, Shared, N>>();
     }
 
     #[cfg(feature = "alloc")]

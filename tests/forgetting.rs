@@ -21,18 +21,24 @@ const STALE: u32 = 1000;
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    Owned,
+    Pinned,
     Static,
+    Owned,
     Boxed,
 }
 
-const KINDS: [Kind; 3] = [Kind::Owned, Kind::Static, Kind::Boxed];
+const KINDS: [Kind; 4] = [Kind::Pinned, Kind::Static, Kind::Owned, Kind::Boxed];
 
 /// Leaves an offer behind.
 fn forget_a_loan<N: AsyncNotifier>(kind: Kind, lender: &mut RefMutLender<'_, u32, N>) {
     match kind {
-        Kind::Owned => {
+        Kind::Pinned => {
             let mut loan = Box::pin(lender.lend_pinned(STALE));
+            assert!(poll_once(loan.as_mut()).is_pending());
+            forget(loan);
+        }
+        Kind::Owned => {
+            let mut loan = Box::pin(lender.lend_owned(STALE));
             assert!(poll_once(loan.as_mut()).is_pending());
             forget(loan);
         }

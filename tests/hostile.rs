@@ -292,6 +292,63 @@ fn plays<M: Mutability, N: AsyncNotifier + 'static>() -> Vec<(&'static str, Play
                 0
             },
         ),
+        ("an owned lend is dropped while offered", |lender, _, injector| {
+            let mut lend = survive(|| Box::pin(lender.lend_owned(injector.value())));
+            let _ = step!(lend, injector);
+            survive(|| drop(lend));
+            0
+        }),
+        (
+            "an owned lend is dropped while borrowed, and another one is lent",
+            |lender, borrower, injector| {
+                let mut lend = survive(|| Box::pin(lender.lend_owned(injector.value())));
+                let _ = step!(lend, injector);
+                let mut borrow = Some(Box::pin(borrower.borrow()));
+                let taken = step!(borrow, injector);
+                survive(|| drop(lend));
+                survive(|| drop(taken));
+                survive(|| drop(borrow));
+                let mut lend = survive(|| Box::pin(lender.lend_owned(injector.value())));
+                let _ = step!(lend, injector);
+                let _ = step!(lend, injector);
+                survive(|| drop(lend));
+                0
+            },
+        ),
+        (
+            "served twice, withdrawn while borrowed",
+            |lender, borrower, injector| {
+                let mut serve = survive(|| Box::pin(lender.serve_owned(injector.value())));
+                let _ = step!(serve, injector);
+                for _ in 0..2 {
+                    let mut borrow = Some(Box::pin(borrower.borrow()));
+                    let taken = step!(borrow, injector);
+                    survive(|| drop(taken));
+                    survive(|| drop(borrow));
+                }
+                let mut borrow = Some(Box::pin(borrower.borrow()));
+                let taken = step!(borrow, injector);
+                if let Some(serve) = &mut serve {
+                    survive(|| serve.as_mut().withdraw());
+                }
+                let _ = step!(serve, injector);
+                survive(|| drop(taken));
+                let _ = step!(serve, injector);
+                survive(|| drop(borrow));
+                survive(|| drop(serve));
+                0
+            },
+        ),
+        ("a serve is dropped while borrowed", |lender, borrower, injector| {
+            let mut serve = survive(|| Box::pin(lender.serve_boxed(Box::new(injector.value()))));
+            let _ = step!(serve, injector);
+            let mut borrow = Some(Box::pin(borrower.borrow()));
+            let taken = step!(borrow, injector);
+            survive(|| drop(serve));
+            survive(|| drop(taken));
+            survive(|| drop(borrow));
+            0
+        }),
         ("withdrawn while borrowed", |lender, borrower, injector| {
             let mut lend = Some(Box::pin(lender.lend_boxed(Box::new(injector.value()))));
             let _ = step!(lend, injector);
