@@ -100,7 +100,7 @@ impl<N: Notifier> Requester<N> {
             }
         } else if !N::MANY || self.turn == Turn::Newcomer {
             let seen = link.look();
-            if seen.is_quiet() {
+            if seen.is_quiet() || M::EXCLUSIVE && link.is_for_others(seen) {
                 // SAFETY: `Link` keeps the promises about notifications; it is not registered, for it has not asked. The
                 // waiter is pinned, and is deregistered before it is dropped.
                 let key = unsafe { link.borrower().register(&mut self.seat, waiter.as_mut(), waker) };

@@ -84,6 +84,30 @@ fn one_loan<N: AsyncNotifier + BlockingNotifier + MultiNotifier, const B: usize>
     })
 }
 
+/// The same served by a task, until every borrower is gone.
+fn served<N: AsyncNotifier + MultiNotifier, const B: usize>(rounds: u64) -> Duration {
+    turns(rounds, B, |each| {
+        let mut channel = RefMutChannel::<u64, N>::new();
+        let (mut lender, borrower) = channel.split();
+        let mut futures: Vec<Job<'_>> = Vec::new();
+        for _ in 0..B {
+            let mut borrower = borrower.clone();
+            futures.push(Box::pin(async move {
+                for _ in 0..each {
+                    let mut guard = borrower.borrow().await.expect("the lender is there");
+                    *guard += 1;
+                    yield_now().await;
+                }
+            }));
+        }
+        drop(borrower);
+        futures.push(Box::pin(async move {
+            assert_eq!(lender.serve_owned(0).await, each * B as u64);
+        }));
+        time(futures)
+    })
+}
+
 macro_rules! mutex {
     ($name:ident, $mutex:ty) => {
         fn $name<const B: usize>(rounds: u64) -> Duration {
@@ -249,6 +273,20 @@ fn updates<const B: usize, const ROOM: usize>() -> Group {
     Group::new(format!("many/updates/{B}"), entrants)
 }
 
+fn serves<const B: usize>() -> Group {
+    let entrants: &[(&'static str, Role, Run)] = &[
+        ("WakerQueue", Role::Ours, served::<WakerQueue, B>),
+        ("Event", Role::Backend, served::<Event, B>),
+        ("Spin", Role::Backend, served::<Spin, B>),
+        ("tokio Mutex", Role::Peer, tokio_mutex::<B>),
+        ("async-lock Mutex", Role::Peer, async_lock_mutex::<B>),
+    ];
+    Group::new(format!("{SERVED}{B}"), entrants)
+}
+
+/// Updates under `serve`.
+pub const SERVED: &str = "many/served/";
+
 fn reads<const B: usize>() -> Group {
     let entrants: &[(&'static str, Role, Run)] = &[
         ("WakerQueue", Role::Ours, shared_loans::<WakerQueue, B>),
@@ -285,6 +323,10 @@ pub fn groups() -> Vec<Group> {
         updates::<8, 32>(),
         updates::<32, 128>(),
         updates::<256, 1024>(),
+        serves::<2>(),
+        serves::<8>(),
+        serves::<32>(),
+        serves::<256>(),
         reads::<2>(),
         reads::<8>(),
         reads::<32>(),

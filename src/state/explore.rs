@@ -537,6 +537,17 @@ impl<N: Notifier> Explorer<N> {
             );
             assert!(!next.is_unanswered(exclusive), "quiet, but there is somebody to wake");
         }
+        if exclusive && state.is_for_others() {
+            assert!(
+                state.taken_or_gone(Turn::Newcomer, exclusive).is_none(),
+                "for others, but a newcomer may take it"
+            );
+            let next = state.requested(Turn::Newcomer, None);
+            assert!(
+                state.lender_notice(next).is_none(),
+                "for others, but a request claims the lender"
+            );
+        }
         if state.is_usual_return() {
             assert!(
                 state.usually_returned() == state.returned(),
@@ -546,6 +557,21 @@ impl<N: Notifier> Explorer<N> {
             assert!(
                 !state.returned().is_unanswered(true),
                 "a usual return that wakes somebody"
+            );
+        }
+        if state.is_open_return() {
+            let next = state.returned();
+            assert!(
+                next.is_offered() && next.guards() == 0,
+                "an open return that ends the offer"
+            );
+            assert!(
+                !state.is_usual_return() && !state.must_dispose(),
+                "an open return, but not"
+            );
+            assert!(
+                state.lender_notice(next).is_none(),
+                "an open return that wakes the lender"
             );
         }
         if state.is_back() || state.is_idle() {

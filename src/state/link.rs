@@ -321,8 +321,15 @@ impl<N: Notifier> Link<N> {
         state.is_granted(exclusive) && self.step(state, state.usually_taken()).is_ok()
     }
 
-    /// Waits for an offer, as a borrower that does not wait yet usually has to; false if it is not [quiet](State::is_quiet), as
-    /// it was `seen`, any more.
+    /// A newcomer has to wait for an exclusive loan of others, in the state that was `seen`, and may [`request`](Self::request) it.
+    #[inline]
+    pub(crate) fn is_for_others(&self, seen: State) -> bool {
+        // As in `taken_where_none_starves`: if the bit is stale, the loan is for whoever comes.
+        N::MANY && seen.is_for_others() && (seen.guards() > 0 || self.starvers() > 0)
+    }
+
+    /// Waits for an offer, as a borrower that does not wait yet usually has to; false if the state is not as it
+    /// was `seen` any more: [quiet](State::is_quiet), or [for others](Self::is_for_others).
     #[inline(always)]
     pub(crate) fn request(&self, seen: State, key: Key) -> bool {
         let arm = if N::MANY { None } else { Some(key) };
@@ -540,10 +547,26 @@ impl<N: Notifier> Link<N> {
     #[inline]
     pub(crate) fn give_back(&self) {
         let state = self.look();
-        // The usual one, at the first attempt.
-        if !state.is_usual_return() || self.return_usual(state).is_err() {
+        let is_done = if state.is_usual_return() {
+            self.return_usual(state).is_ok()
+        } else {
+            state.is_open_return() && self.return_open(state)
+        };
+        // Both are tried once.
+        if !is_done {
             self.give_back_unusual();
         }
+    }
+
+    /// The last guard of an open loan. The value goes straight to the next borrower, and the lender is not told.
+    fn return_open(&self, state: State) -> bool {
+        let next = state.returned();
+        debug_assert!(state.lender_notice(next).is_none());
+        let is_done = self.step(state, next).is_ok();
+        if is_done {
+            self.pass_on(next, true);
+        }
+        is_done
     }
 
     #[inline]

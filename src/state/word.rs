@@ -292,6 +292,13 @@ impl State {
         self.0 & (OFFER | WATCHING | LENDER_GONE) == 0
     }
 
+    /// An exclusive loan is on offer, but not for a newcomer, as one guard is out or others wait who starve. And nobody is to be
+    /// told of a request: what a newcomer usually finds where many are served.
+    pub(super) fn is_for_others(self) -> bool {
+        let is_offered = self.0 & (OFFER | WATCHING | LENDER_GONE) == OFFER;
+        is_offered && (self.guards() > 0 || self.is_starving() && self.requests() > 0)
+    }
+
     /// Says "the lender waits".
     pub(super) const fn lender_armed(self, key: Key, what: Awaits) -> Self {
         let what = match what {
@@ -475,6 +482,11 @@ impl State {
     /// The last guard of a loan that is neither open nor handed over, and that the lender waits for or not.
     pub(super) const fn is_usual_return(self) -> bool {
         self.0 & (GUARDS | OPEN | HANDED_OVER | WATCHING) == GUARD
+    }
+
+    /// The last guard of an open offer, which stays up.
+    pub(super) const fn is_open_return(self) -> bool {
+        self.0 & (GUARDS | OFFER | OPEN | ON_REQUEST) == GUARD | OFFER | OPEN
     }
 
     /// What [`returned`](Self::returned) comes to in that case.

@@ -216,6 +216,8 @@ fn targets(group: &str) -> Vec<(Whom, Bound)> {
         "threads" => vec![(Best(Role::Peer), AtLeast(2.0))],
         "executors/tokio" => vec![(Best(Role::Peer), AtLeast(2.5)), (Best(Role::Published), AtLeast(1.5))],
         "many/updates/32" => vec![(Best(Role::Peer), AtLeast(1.0))],
+        // At most 0.7 of the time of the fastest mutex.
+        group if group.starts_with(many::SERVED) => vec![(Best(Role::Peer), AtLeast(1.0 / 0.7))],
         many::GROWTH => vec![(Named(many::LAST), AtMost(1.25))],
         "offload" => vec![
             (Best(Role::Peer), AtLeast(3.0)),
