@@ -114,6 +114,49 @@ fn clones<N: MultiNotifier + BlockingNotifier + AsyncNotifier>(seed: u64) {
     assert_eq!(page.count(), taken.load(Relaxed) as u64);
 }
 
+/// Served to many, in every blocking way, with deadlines that pass at any moment.
+fn served<N: MultiNotifier + BlockingNotifier>(seed: u64) {
+    let (mut lender, borrower) = RefMutChannel::<Page, N>::new().into_split();
+    let mut page = Page::new();
+    let taken = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for number in 0..3 {
+            let mut borrower = borrower.clone();
+            let taken = &taken;
+            scope.spawn(move || {
+                let mut dice = Dice((seed + number) | 1);
+                for _ in 0..LOANS {
+                    let guard = match dice.roll(4) {
+                        0 => borrower.try_borrow().ok(),
+                        1 => borrower.borrow_timeout(Duration::from_micros(dice.roll(50))).ok(),
+                        _ => Some(borrower.borrow_blocking().unwrap()),
+                    };
+                    if let Some(mut guard) = guard {
+                        guard.bump();
+                        while dice.roll(8) == 0 && !RefMutGuard::is_recalled(&guard) {
+                            guard.check();
+                        }
+                        taken.fetch_add(1, Relaxed);
+                    }
+                }
+            });
+        }
+        drop(borrower);
+        let mut dice = Dice(seed | 2);
+        for _ in 0..LOANS {
+            let time = Duration::from_micros(dice.roll(100));
+            match dice.roll(3) {
+                0 => _ = lender.serve_timeout(&mut page, time),
+                1 => _ = lender.try_serve_timeout(&mut page, time),
+                _ => lender.serve_while(&mut page, |_| thread::sleep(time / 4)),
+            }
+            page.check();
+        }
+        lender.serve_blocking(&mut page);
+    });
+    assert_eq!(page.count(), taken.load(Relaxed) as u64);
+}
+
 /// Shared loans to many at once, with guards that go to other threads.
 fn shared<N: MultiNotifier + BlockingNotifier>(seed: u64) {
     let (mut lender, borrower) = RefChannel::<Page, N>::new().into_split();
@@ -191,6 +234,11 @@ fn main() {
         clones::<Event>(seed);
         tasks::clones::<WakerQueue>(seed);
         tasks::clones::<Event>(seed);
+        served::<WakerQueue>(seed);
+        served::<Spin>(seed);
+        served::<Event>(seed);
+        tasks::served::<WakerQueue>(seed);
+        tasks::served::<Event>(seed);
         shared::<WakerQueue>(seed);
         shared::<Spin>(seed);
         shared::<Event>(seed);

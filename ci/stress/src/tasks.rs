@@ -150,6 +150,60 @@ pub fn clones<N: MultiNotifier + AsyncNotifier>(seed: u64) {
     assert_eq!(page.count(), taken.load(Relaxed) as u64);
 }
 
+/// Served to many: awaited to the end, withdrawn, or dropped while it is out, after which the last guard frees the page.
+pub fn served<N: MultiNotifier + AsyncNotifier>(seed: u64) {
+    let (mut lender, borrower) = RefMutChannel::<Page, N>::new().into_split();
+    let taken = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for number in 0..3 {
+            let mut borrower = borrower.clone();
+            let taken = &taken;
+            scope.spawn(move || {
+                let mut dice = Dice((seed + number) | 1);
+                for _ in 0..LOANS {
+                    let guard = match dice.roll(3) {
+                        0 => match poll_once(pin!(borrower.borrow())) {
+                            Poll::Ready(guard) => guard,
+                            Poll::Pending => continue,
+                        },
+                        _ => block_on(borrower.borrow()),
+                    };
+                    work(guard.unwrap(), &mut dice);
+                    taken.fetch_add(1, Relaxed);
+                }
+            });
+        }
+        drop(borrower);
+        let mut dice = Dice(seed | 2);
+        for _ in 0..LOANS / 4 {
+            match dice.roll(3) {
+                0 => {
+                    let mut serve = pin!(lender.serve_owned(Page::new()));
+                    match poll_once(serve.as_mut()) {
+                        Poll::Ready(page) => page.check(),
+                        Poll::Pending => {
+                            thread::yield_now();
+                            serve.as_mut().withdraw();
+                            block_on(serve).check();
+                        }
+                    }
+                }
+                1 => {
+                    let mut serve = pin!(lender.serve_boxed(Box::new(Page::new())));
+                    let _ = poll_once(serve.as_mut());
+                    thread::yield_now();
+                }
+                _ => {
+                    let mut lend = pin!(lender.lend_owned(Page::new()));
+                    let _ = poll_once(lend.as_mut());
+                }
+            }
+        }
+        block_on(lender.serve_owned(Page::new())).check();
+    });
+    assert!(taken.load(Relaxed) > 0);
+}
+
 /// Shared loans to many at once, with guards that go to other threads.
 pub fn shared<N: MultiNotifier + AsyncNotifier>(seed: u64) {
     let (mut lender, borrower) = RefChannel::<Page, N>::new().into_split();
