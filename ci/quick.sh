@@ -14,10 +14,11 @@ step clippy cargo clippy --quiet --all-targets --all-features -- -D warnings
 
 # Not: `ui`, and `executors` and `overflow`, which take a minute each. `loom` follows below.
 tests=()
-for file in tests/*.rs; do
-    case $(basename "$file" .rs) in
-    ui | executors | overflow) ;;
-    *) tests+=(--test "$(basename "$file" .rs)") ;;
+for file in tests/*.rs tests/*/main.rs; do
+    name=$(basename "${file%/main.rs}" .rs)
+    case $name in
+    ui | executors | overflow | loom) ;;
+    *) tests+=(--test "$name") ;;
     esac
 done
 export MODEL_CASES=${MODEL_CASES:-50}

@@ -12,8 +12,8 @@ export RUSTC_BOOTSTRAP=1
 
 # Not: `ui` runs the compiler, `loom` needs another build, `allocations` has an allocator that counts.
 tests=()
-for file in tests/*.rs; do
-    name=$(basename "$file" .rs)
+for file in tests/*.rs tests/*/main.rs; do
+    name=$(basename "${file%/main.rs}" .rs)
     case $name in
     ui | loom | allocations) ;;
     *) tests+=(--test "$name") ;;

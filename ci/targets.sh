@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 # Not: `ui` runs the compiler, `loom` needs another build, `auto_traits` and `variance` ask the type checker, which is
 # the same everywhere; `executors`, `retained_wakers` and `unpark_token` take long with an emulator, and are about executors, wakers and threads.
 tests=(allocations behaviour budget cancellation custom_notifier errors fairness forgetting hostile model promises regressions
-    unsized_values)
+    serve unsized_values)
 export MODEL_CASES=${MODEL_CASES:-50}
 
 # The only version that Debian 12 has for all three. So the tests too have to build with it.

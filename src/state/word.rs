@@ -107,7 +107,7 @@ pub(crate) enum Terms {
     /// The same, but also taken down when a return, or a request that is given up, leaves nobody waiting.
     #[cfg_attr(
         not(feature = "std"),
-        expect(dead_code, reason = "without a clock nobody offers on these terms")
+        allow(dead_code, reason = "without a clock nobody offers on these terms")
     )]
     OpenOnRequest,
 }
