@@ -169,7 +169,7 @@ backends!(both: is_recalled_only_while_the_lender_wants_it_back);
 /// Both halves are spawned, the client holds its guard over an `.await`, and the runtime is dropped.
 fn shut_down(workers: usize, pairs: usize) {
     no_hang(move || {
-        let drops = &*Box::leak(Box::new(AtomicUsize::new(0)));
+        let drops: &'static AtomicUsize = crate::common::leak(AtomicUsize::new(0));
         let runtime = if workers == 0 {
             tokio::runtime::Builder::new_current_thread().build()
         } else {
