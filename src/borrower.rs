@@ -83,11 +83,11 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
     ///
     /// # Cancellation
     /// The future can be dropped at any time, and nothing is lost: a loan that is offered at that moment is
-    /// taken by the next call, or by another borrower. But it loses its place: the next call waits behind those that wait
-    /// already.
+    /// taken by the next call, or by another borrower. It does lose its place: the next call waits behind those that are
+    /// waiting already.
     ///
-    /// After 128 loans without a wait in between the future lets its executor in: it is pending once, and wakes its task at
-    /// once. So a loop that borrows while an offer stays up does not keep other tasks from running.
+    /// After 128 loans without waiting, the future yields to its executor: it is pending once, and wakes its own task. So a loop
+    /// that borrows while an offer stays up does not keep other tasks from running.
     ///
     /// ```
     /// use ref_channel::RefMutChannel;
@@ -110,8 +110,8 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
     /// Returns a guard if something is on offer now. It never blocks, and is no request.
     ///
     /// # Errors
-    /// [`NotLent`](TryBorrowError::NotLent) if not, or if the loan is for another borrower that was woken for one in vain, [`Disconnected`](TryBorrowError::Disconnected) if the lender
-    /// is gone.
+    /// [`NotLent`](TryBorrowError::NotLent) if not, or if the loan is reserved for a borrower that was overtaken before;
+    /// [`Disconnected`](TryBorrowError::Disconnected) if the lender is gone.
     ///
     /// ```
     /// # #[cfg(feature = "std")] {
@@ -138,7 +138,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Borrower<'a, T, M, N> {
 
     /// Blocks until there is a loan and returns a guard of it.
     ///
-    /// If the lender is on this very thread it waits for ever, unless a loan is on offer already.
+    /// If the lender is on this same thread, this waits forever, unless a loan is already on offer.
     ///
     /// # Errors
     /// [`BorrowError`] if the lender is gone.

@@ -78,7 +78,7 @@ impl<T: ?Sized, M: Mutability, N: Notifier> Channel<T, M, N> {
 
     /// Splits a channel that cannot be borrowed mutably, as a static.
     ///
-    /// It returns none while halves of the channel are out, or a guard; and for ever if one was forgotten.
+    /// Returns `None` while halves or guards of the channel exist, and from then on if one of them was forgotten.
     ///
     /// ```
     /// use ref_channel::RefMutChannel;

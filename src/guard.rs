@@ -55,7 +55,7 @@ pub type RefMutGuard<'b, T, N = WakerSlot> = Guard<'b, T, Exclusive, N>;
 /// by [`map_split`](RefMutGuard::map_split); the loan is over when all parts are dropped. It may be held over an
 /// `.await`, and sent to other threads if `&T`, or `&mut T`, may.
 ///
-/// A guard that is forgotten never gives the value back: the lender waits for ever. That is sound.
+/// A guard that is forgotten never gives the value back, and the lender waits forever. That is sound.
 ///
 /// ```
 /// # #[cfg(feature = "std")] {
@@ -415,8 +415,7 @@ impl<T: ?Sized, M: Mutability, N: Notifier> Deref for Guard<'_, T, M, N> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the loan lasts until `held` is dropped, and nobody writes but through an exclusive guard, of
-        // which there is one for each part.
+        // SAFETY: the loan lasts until `held` is dropped. Only an exclusive guard can write, and there is one for each part.
         unsafe { self.value.as_ref() }
     }
 }

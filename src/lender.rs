@@ -594,7 +594,8 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
 
     /// Lends a reference, and blocks until it is returned.
     ///
-    /// It blocks until a borrower takes it, and then until the guard is dropped. Safe, since the caller's frame cannot go on before: neither by a return nor by a panic.
+    /// It blocks until a borrower takes it, and then until the guard is dropped. This is safe because the caller's frame cannot go on
+    /// before that, neither by returning nor by panicking.
     ///
     /// # Errors
     /// [`LendError`] if every borrower is gone before anybody took it.
@@ -632,7 +633,7 @@ impl<'a, T: ?Sized, M: Mutability, N: Notifier> Lender<'a, T, M, N> {
     /// anything else.
     ///
     /// # Errors
-    /// [`NotRequested`](TryLendError::NotRequested) if nobody was waiting, or if who was gave up.
+    /// [`NotRequested`](TryLendError::NotRequested) if nobody was waiting, or all who were gave up.
     /// [`Disconnected`](TryLendError::Disconnected) if every borrower is gone.
     ///
     /// # Panics
@@ -951,7 +952,7 @@ impl fmt::Debug for Serving<'_> {
 impl<'d, N: Notifier> Lender<'_, dyn FnMut() + Send + 'd, Exclusive, N> {
     /// Runs a closure that may borrow this stack on whatever thread borrows and calls it, and returns its result.
     ///
-    /// A scoped thread without the thread: it blocks until the closure has run.
+    /// It blocks until the closure has run, like a scoped thread without the thread.
     ///
     /// # Errors
     /// [`LendError`], with the closure, if nobody called it: every borrower is gone, or the one that took it did
@@ -993,7 +994,7 @@ impl<'d, N: Notifier> Lender<'_, dyn FnMut() + Send + 'd, Exclusive, N> {
         let run: &mut (dyn FnMut() + Send + '_) = &mut run;
         // SAFETY: only the bound of the `dyn` type is made longer. Until the loan is over the closure is there, for
         // this call blocks; after that nobody has a reference to it. Nothing can be had from it that is bound to the
-        // lifetime, for it can only be called, and returns nothing.
+        // lifetime, because it can only be called, and returns nothing.
         let run =
             unsafe { core::mem::transmute::<&mut (dyn FnMut() + Send + '_), &mut (dyn FnMut() + Send + 'd)>(run) };
         // Whether it was called is all that counts.

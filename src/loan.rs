@@ -356,7 +356,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> Lending<'l, T, M, N
     where
         N: AsyncNotifier,
     {
-        // The two polls that a usual loan needs, without a detour.
+        // The two polls that a loan usually needs come first. They do what `poll_unusual` does, in fewer steps.
         match self.loan.phase {
             Phase::Ready => {
                 let (loan, mut point) = self.as_mut().project();
@@ -450,7 +450,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> Lending<'l, T, M, N
         }
     }
 
-    /// Stops offering, and leaves a loan that is out to itself: what is lent stays valid for ever.
+    /// Stops offering, and leaves a loan that is out alone: what is lent stays valid forever.
     pub(crate) fn abandon(self: Pin<&mut Self>) {
         let (loan, mut point) = self.project();
         loan.withdraw();
@@ -460,7 +460,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> Lending<'l, T, M, N
 
     /// Leaves the value, if it is out, to the last guard: then true. Else it is the caller's, and the loan is over.
     ///
-    /// The waiting is not over, for that may panic: see [`stop_waiting`](Self::stop_waiting).
+    /// The lender may still be registered, because ending that can panic: see [`stop_waiting`](Self::stop_waiting).
     #[cfg(feature = "alloc")]
     pub(crate) fn hand_over(self: Pin<&mut Self>) -> bool {
         let (loan, _) = self.project();

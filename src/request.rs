@@ -19,8 +19,8 @@ pub(crate) struct Requester<N: Notifier> {
     grants: u8,
 }
 
-/// After so many loans without a wait in between a [`Borrow`] lets its executor in once, as tokio's budget does: else a task that
-/// borrows in a loop, while the offer stays up, would be polled for ever, and never its siblings, nor the timers.
+/// After this many loans without waiting, a `Borrow` yields to its executor once, as tokio's budget does. Otherwise a task that
+/// borrows in a loop while the offer stays up would never let its siblings or the timers run.
 const BUDGET: u8 = 128;
 
 /// A guard of what was taken.
@@ -53,7 +53,7 @@ impl<N: Notifier> Requester<N> {
         let waiter = pin!(N::Waiter::default());
         let taken = self.with(channel, waiter, |point, request| point.look(request));
         if taken.is_err() {
-            // If there is a request, it is that of a future that was forgotten.
+            // If there is a request, it belongs to a future that was forgotten.
             self.cancel(channel);
         }
         taken.ok()
@@ -80,7 +80,7 @@ impl<N: Notifier> Requester<N> {
         f(&mut point, &mut request)
     }
 
-    /// One poll of a [`Borrow`].
+    /// One poll of a `Borrow`.
     #[inline(always)]
     pub(crate) fn poll<T: ?Sized, M: Mutability>(
         &mut self,
@@ -92,7 +92,7 @@ impl<N: Notifier> Requester<N> {
         N: AsyncNotifier,
     {
         let link = channel.link();
-        // The two polls that a borrow usually needs, without a detour.
+        // The two polls that a borrow usually needs come first. They do what `poll_unusual` does, in fewer steps.
         if self.turn == Turn::Asked {
             if link.take_granted(M::EXCLUSIVE) {
                 self.turn = Turn::Newcomer;
@@ -101,10 +101,10 @@ impl<N: Notifier> Requester<N> {
         } else if !N::MANY || self.turn == Turn::Newcomer {
             let seen = link.look();
             if seen.is_quiet() || M::EXCLUSIVE && link.is_for_others(seen) {
-                // SAFETY: `Link` keeps the promises about notifications; it is not registered, for it has not asked. The
+                // SAFETY: `Link` keeps the promises about notifications. This borrower has not asked, so it is not registered. The
                 // waiter is pinned, and is deregistered before it is dropped.
                 let key = unsafe { link.borrower().register(&mut self.seat, waiter.as_mut(), waker) };
-                // The usual one is a constant from here on; of one among many nobody asks.
+                // The usual key is a constant from here on. With many waiters the key does not matter.
                 if (N::MANY || key == Key::default()) && link.request(seen, Key::default()) {
                     self.turn = Turn::Asked;
                     self.grants = 0;
@@ -145,7 +145,7 @@ impl<N: Notifier> Requester<N> {
         } else if self.grants < BUDGET {
             self.grants += 1;
         } else {
-            // It does not even ask: what is on offer then will be there when it is polled again.
+            // It does not even make a request: what is on offer now will still be there when it is polled again.
             self.grants = 0;
             waker.wake_by_ref();
             return Poll::Pending;
@@ -179,10 +179,10 @@ impl<N: Notifier> Requester<N> {
         };
         let requester = &mut *asking.requester;
         if N::MANY && requester.turn != Turn::Newcomer {
-            // The future that asked was forgotten, and a wake that has come since was for it: were that not counted, this call
-            // might leave the loan to a borrower that starves, which nobody wakes then.
+            // The future that made the request was forgotten, and may have been woken since. If that wake did not count, this call
+            // might leave the loan to a borrower that starves, and nobody would wake that one.
             requester.turn = requester.turn.max(Turn::Woken);
-            // SAFETY: the registration was that of this half's own seat, and of many nobody knows whether it was notified.
+            // SAFETY: it is this half's own seat. With many waiters there is no key.
             unsafe { channel.link().borrower().deregister(&mut requester.seat, None) };
         }
         requester.with(channel, waiter, |point, request| point.block(request, deadline))
@@ -236,7 +236,7 @@ impl<N: Notifier> Wait for Request<'_, N> {
     }
 
     fn woken_in_vain(&mut self) -> Poll<Self::Output> {
-        // Without others, and where one loan is for all, nobody was quicker.
+        // A single borrower cannot be overtaken, nor can those that share a loan.
         if !N::MANY || !self.exclusive || *self.turn == Turn::Newcomer {
             return Poll::Pending;
         }

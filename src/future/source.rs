@@ -99,7 +99,7 @@ impl<T: ?Sized + 'static, M: Mutability> sealed::Source<M> for Static<T, M> {
 
     #[expect(private_interfaces, reason = "the trait is sealed")]
     fn abandon<N: AsyncNotifier>(self: Pin<&mut Self>, lending: Pin<&mut Lending<'_, T, M, N, ByWaker>>) {
-        // A guard that is out may stay out: what it points to is valid for ever, and nobody has the reference any more.
+        // A guard that is out may stay out: what it points to is valid forever, and nobody has the reference any more.
         if !lending.is_over() {
             lending.abandon();
         }

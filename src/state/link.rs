@@ -110,8 +110,8 @@ impl<N: Notifier> Link<N> {
     }
 
     fn open(&self, sides: u8) {
-        // Ordering: relaxed, all three. The halves are handed on by the caller, who synchronises; and who splits anew
-        // comes after them, by way of `leave`.
+        // Ordering: relaxed, all three. The caller passes the halves on, which synchronises. The next split happens after them
+        // because of `leave`.
         self.word.store(0, Ordering::Relaxed);
         self.borrowers.store(BORROWER, Ordering::Relaxed);
         self.sides.store(sides, Ordering::Relaxed);
@@ -146,7 +146,8 @@ impl<N: Notifier> Link<N> {
             // A guard was forgotten.
             return false;
         }
-        // What the last halves could not let go of, for a wake was just over: see `Slot::vacate`. A waker may panic in its drop.
+        // Drops the wakers that the last halves had to leave behind because a wake was in progress: see `Slot::vacate`. A waker
+        // may panic in its drop.
         // SAFETY: no half is there.
         unsafe { (self.lender.vacate(), self.borrower.vacate()) };
         core::mem::forget(unlock);
@@ -198,7 +199,7 @@ impl<N: Notifier> Link<N> {
 
     // ----- the lender --------------------------------------------------------------------------------------
 
-    /// The word, for a half that acts upon it.
+    /// The word, for a half that acts on it.
     #[inline(always)]
     pub(crate) fn look(&self) -> State {
         // Ordering: acquire. Of a return: the guard's accesses to the value come before the lender's, and the
@@ -233,9 +234,9 @@ impl<N: Notifier> Link<N> {
                         return None;
                     }
                 };
-                // Ordering: release, the pointer and the value come before, for the borrower that takes it, and so
-                // does the lender's registration; acquire, for the borrower's registration that this claims. On
-                // failure relaxed: a refused lender looks again before it goes on.
+                // Ordering: release, so that the borrower that takes the offer sees the pointer and the value, and whoever
+                // claims the lender's registration sees that; acquire, for the borrower's registration that this claims.
+                // On failure relaxed: a refused lender looks again before it goes on.
                 match self
                     .word
                     .compare_exchange_weak(state.0, next.0, Ordering::AcqRel, Ordering::Relaxed)
@@ -248,7 +249,7 @@ impl<N: Notifier> Link<N> {
                 }
             }
         };
-        // SAFETY: this is the lender, and nobody else notifies the one borrower; see the head of this file.
+        // SAFETY: this is the lender, and only the lender notifies a single borrower; see the top of this file.
         unsafe { self.borrower.notify_with(transition) };
         outcome
     }
@@ -282,15 +283,15 @@ impl<N: Notifier> Link<N> {
         State(step.unwrap_or_else(|word| word))
     }
 
-    /// Leaves a box to the last guard, which calls `free` with `place`; false if no guard is out, then the box
-    /// is still the lender's, who [looks](Self::look) before it touches that. See [`State::handed_over`].
+    /// Leaves a heap value to the last guard, which calls `free` with `place`. Returns false if no guard is out: then the value
+    /// still belongs to the lender, which has to [look](Self::look) before it touches it. See [`State::handed_over`].
     #[cfg(feature = "alloc")]
     pub(crate) fn hand_over(&self, free: unsafe fn(*const ()), place: *const ()) -> bool {
         // SAFETY: the lender writes here, and a guard reads only between the step below and the return of the
         // last guard. No box was handed over before and is still out, for then there was no new offer.
         self.disposal
             .with_mut(|disposal| unsafe { *disposal = Some(Disposal { free, place }) });
-        // Ordering: release, for the line above. If the loan is back, the caller looks before it touches the value.
+        // Ordering: release, for the write above. If the loan is back, the caller looks before it touches the value.
         let before = self.word.fetch_update(Ordering::Release, Ordering::Relaxed, |word| {
             Some(State(word).handed_over().0)
         });
@@ -300,8 +301,8 @@ impl<N: Notifier> Link<N> {
     /// The lender is dropped: a stale offer comes down and every borrower is told. See [`State::lender_left`].
     pub(crate) fn set_lender_gone(&self) {
         let transition = || {
-            // Ordering: release, all that the lender did comes before, for a borrower that learns of it;
-            // acquire, for the borrower's registration that this claims.
+            // Ordering: release, so that a borrower that learns of it sees everything the lender did; acquire, for the
+            // borrower's registration that this claims.
             let step = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| {
                 Some(State(word).lender_left::<N>().0)
             });
@@ -355,13 +356,13 @@ impl<N: Notifier> Link<N> {
     pub(crate) fn ask(&self, turn: &mut Turn, arm: Option<Key>, exclusive: bool) -> Asked {
         let arm = arm.filter(|_| !N::MANY);
         let mut outcome = Asked::Waits { armed: None };
-        // What the borrower remembers is changed in here, before anybody is woken: that may panic.
+        // What the borrower remembers is changed in here, before the lender is woken, because that may panic.
         let transition = || {
             let mut state = self.look();
             loop {
                 let done = self.taken_or_gone(state, *turn, exclusive);
                 let next = done.unwrap_or_else(|| state.requested(*turn, arm));
-                // The same again would tell nobody anything.
+                // Writing the same word again would tell the other half nothing.
                 let step = if next == state { Ok(()) } else { self.step(state, next) };
                 match step {
                     Ok(()) if done.is_some() => {
@@ -378,8 +379,8 @@ impl<N: Notifier> Link<N> {
                 }
             }
         };
-        // SAFETY: this is a borrower; where there may be others the notifier is one of many waiters, or else
-        // see the head of this file.
+        // SAFETY: this is a borrower. If there may be others, the notifier is one of many waiters; otherwise see the top of
+        // this file.
         unsafe { self.lender.notify_with(transition) };
         outcome
     }
@@ -394,8 +395,8 @@ impl<N: Notifier> Link<N> {
         next
     }
 
-    /// A loan is there, but the word says that it is for others. Who starved may have given up since, which does not take the
-    /// bit down, and then nobody might come for the loan.
+    /// A loan is there, but the word says that it is for others. Those who starved may have given up since. That does not clear
+    /// the bit, and without this check nobody would come for the loan.
     #[cold]
     fn taken_where_none_starves(&self, state: State, turn: Turn) -> Option<State> {
         // The bit stays: whoever begins to starve at this moment counts on it. It is taken down by `sate`.
@@ -404,8 +405,8 @@ impl<N: Notifier> Link<N> {
 
     /// How many borrowers starve.
     fn starvers(&self) -> usize {
-        // Ordering: relaxed. Who set the bit was counted before, and whoever has seen the bit has seen that; who starves no more
-        // may still be counted, but will wake somebody.
+        // Ordering: relaxed. A borrower is counted before it sets the bit, so whoever has seen the bit has seen the count. A borrower
+        // that no longer starves may still be counted, but it will wake another one.
         self.borrowers.load(Ordering::Relaxed) / STARVER
     }
 
@@ -446,7 +447,7 @@ impl<N: Notifier> Link<N> {
 
     /// Lets newcomers in again if nobody starves: see [`State::sated`].
     ///
-    /// Called by the borrower that has just taken the exclusive loan. So nobody can take while the bit is down by mistake.
+    /// Called by the borrower that has just taken the exclusive loan, so nobody can take while the bit is clear by mistake.
     #[cold]
     fn sate(&self) {
         if self.starvers() > 0 {
@@ -490,7 +491,7 @@ impl<N: Notifier> Link<N> {
         }
         let mut after = State(0);
         let transition = || {
-            // Ordering: acquire, for the lender's registration that this may claim; release, for a claim tells of the
+            // Ordering: acquire, for the lender's registration that this may claim; release, because a claim tells of the
             // wakes before it (see `Slot`).
             let step = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| {
                 Some(State(word).given_up().0)
@@ -504,10 +505,10 @@ impl<N: Notifier> Link<N> {
         self.pass_on(after, exclusive);
     }
 
-    /// Wakes the next of many borrowers if an offer is up that nobody who was woken will take.
+    /// Wakes the next of many borrowers if an offer is up that no woken borrower is going to take.
     fn pass_on(&self, state: State, exclusive: bool) {
         if N::MANY && state.is_unanswered(exclusive) {
-            // SAFETY: a notifier of many waiters accepts that from anybody at any time.
+            // SAFETY: a notifier of many waiters accepts this from any thread at any time.
             unsafe {
                 self.borrower.notify(Notice {
                     wake: Wake::One,
@@ -520,8 +521,8 @@ impl<N: Notifier> Link<N> {
     /// The last borrower is dropped, and the lender is told. See [`State::borrowers_left`].
     pub(crate) fn set_borrowers_gone(&self) {
         let transition = || {
-            // Ordering: release, all that the borrowers did comes before, for a lender that learns of it;
-            // acquire, for the lender's registration that this claims.
+            // Ordering: release, so that a lender that learns of it sees everything the borrowers did; acquire, for the
+            // lender's registration that this claims.
             let step = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| {
                 Some(State(word).borrowers_left().0)
             });
@@ -586,7 +587,7 @@ impl<N: Notifier> Link<N> {
     #[cold]
     fn give_back_unusual(&self) {
         let mut state = self.look();
-        // Not the last: nobody is told. Kept apart, for only the last one may be in `notify_with`.
+        // Not the last guard: the lender is not told. This is kept apart because only the last guard may call `notify_with`.
         while state.guards() > 1 {
             match self.step(state, state.returned()) {
                 Ok(()) => return,

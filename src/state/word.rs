@@ -47,13 +47,13 @@
 //!
 //! # Why nobody starves
 //!
-//! A borrower that was woken has to be polled before it can take, and until then a newcomer may be quicker: that is what
+//! A borrower that was woken has to be polled before it can take, and until then a newcomer may be quicker. That is what
 //! makes an open offer fast, since a loan need not wait for a wake to arrive. But it may happen only once. A borrower
-//! that was woken in vain sets `STARVING`, and from then on a borrower takes only if it was woken, or if nobody else
-//! waits; everybody else queues. How many such borrowers there are is counted beside the word
+//! that was woken in vain sets `STARVING`. From then on a borrower takes only if it was woken or if no other one waits, and
+//! all others queue. How many such borrowers there are is counted beside the word
 //! ([`Link::mark_starving`](super::Link::mark_starving)), and the last of them to take clears the bit.
 //!
-//! This concerns exclusive loans of a notifier of many waiters. Elsewhere nobody can be beaten.
+//! This concerns exclusive loans of a notifier of many waiters. Elsewhere no borrower can be overtaken.
 
 use core::fmt;
 
@@ -224,7 +224,7 @@ impl State {
         self.guards() > 0 && !self.has(OFFER) && self.has(RECALLED)
     }
 
-    /// The offer was taken down because nobody waited for it any more.
+    /// The offer was taken down because no borrower was waiting for it any more.
     pub(crate) const fn is_given_up(self) -> bool {
         self.is_settled() && self.has(ON_REQUEST)
     }
@@ -260,7 +260,7 @@ impl State {
         self.has(OFFER) && !(exclusive && self.guards() > 0)
     }
 
-    /// That borrower may make a guard: where somebody starves, only if it was woken or if nobody else waits.
+    /// This borrower may make a guard. Where a borrower starves, that is only if this one was woken, or if no other one waits.
     pub(super) fn admits(self, turn: Turn, exclusive: bool) -> bool {
         self.is_available(exclusive)
             && (!self.is_starving() || turn.was_woken() || self.requests() == turn.is_counted() as usize)
@@ -271,7 +271,7 @@ impl State {
         self.0 & BORROWER_BITS == STARVING
     }
 
-    /// An offer is up, and somebody waits who might not have been woken.
+    /// An offer is up, and a borrower waits that may not have been woken.
     pub(super) fn is_unanswered(self, exclusive: bool) -> bool {
         self.is_available(exclusive) && self.requests() > 0
     }
@@ -282,18 +282,18 @@ impl State {
         self.0 & (OFFER | BORROWER_BITS | others) == OFFER
     }
 
-    /// What [`taken`](Self::taken) comes to in that case.
+    /// What [`taken`](Self::taken) amounts to in that case.
     pub(super) const fn usually_taken(self) -> Self {
         Self(self.0 - REQUEST + GUARD)
     }
 
-    /// Nothing is on offer, and nobody is to be told of a request: what a borrower usually finds, by one comparison.
+    /// Nothing is on offer, and the lender does not wait for a request. A borrower usually finds this, by one comparison.
     pub(crate) const fn is_quiet(self) -> bool {
         self.0 & (OFFER | WATCHING | LENDER_GONE) == 0
     }
 
-    /// An exclusive loan is on offer, but not for a newcomer, as one guard is out or others wait who starve. And nobody is to be
-    /// told of a request: what a newcomer usually finds where many are served.
+    /// An exclusive loan is on offer, but not for a newcomer: a guard is out, or others starve. And the lender does not wait for a
+    /// request. A newcomer usually finds this where many are served.
     pub(super) fn is_for_others(self) -> bool {
         let is_offered = self.0 & (OFFER | WATCHING | LENDER_GONE) == OFFER;
         is_offered && (self.guards() > 0 || self.is_starving() && self.requests() > 0)
@@ -322,7 +322,7 @@ impl State {
         Self(self.0 & !LENDER_BITS)
     }
 
-    /// Of many nobody is claimed in the word, and the bits mean something else.
+    /// With many waiters the word does not say which one is claimed, and the bits mean something else.
     const fn borrower_claimed<N: Notifier>(self) -> Self {
         if N::MANY { self } else { self.borrower_disarmed() }
     }
@@ -372,7 +372,7 @@ impl State {
 
     /// The borrower waits no more: its request and its registration are taken back.
     ///
-    /// With the last request nobody is left who could starve.
+    /// With the last request, no borrower is left that could starve.
     pub(super) const fn without_request(self, turn: Turn) -> Self {
         let mut next = self;
         if turn.is_counted() {
@@ -384,7 +384,7 @@ impl State {
         next
     }
 
-    /// What a borrower does that need not wait; none if it has to.
+    /// What a borrower does if it need not wait; `None` if it has to.
     #[inline(always)]
     pub(super) fn taken_or_gone(self, turn: Turn, exclusive: bool) -> Option<Self> {
         if self.admits(turn, exclusive) {
@@ -489,7 +489,7 @@ impl State {
         self.0 & (GUARDS | OFFER | OPEN | ON_REQUEST) == GUARD | OFFER | OPEN
     }
 
-    /// What [`returned`](Self::returned) comes to in that case.
+    /// What [`returned`](Self::returned) amounts to in that case.
     pub(super) const fn usually_returned(self) -> Self {
         Self(self.0 & !(GUARDS | OFFER | ON_REQUEST | LENDER_BITS))
     }
