@@ -559,21 +559,6 @@ impl<N: Notifier> Explorer<N> {
                 "a usual return that wakes somebody"
             );
         }
-        if state.is_open_return() {
-            let next = state.returned();
-            assert!(
-                next.is_offered() && next.guards() == 0,
-                "an open return that ends the offer"
-            );
-            assert!(
-                !state.is_usual_return() && !state.must_dispose(),
-                "an open return, but not"
-            );
-            assert!(
-                state.lender_notice(next).is_none(),
-                "an open return that wakes the lender"
-            );
-        }
         if state.is_back() || state.is_idle() {
             assert!(
                 state.is_settled() && state.lender_key().is_none(),

@@ -276,8 +276,8 @@ impl<N: Notifier> Link<N> {
 
     /// Takes the offer down, and returns what was before: see [`State::withdrawn`].
     pub(crate) fn withdraw(&self) -> State {
-        // Ordering: acquire, as in `look`: a loan that is back may be what this finds.
-        let step = self.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, |word| {
+        // Ordering: relaxed. The lender looks, with acquire, before it acts on what this has found.
+        let step = self.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
             Some(State(word).withdrawn().0)
         });
         State(step.unwrap_or_else(|word| word))
@@ -548,26 +548,10 @@ impl<N: Notifier> Link<N> {
     #[inline]
     pub(crate) fn give_back(&self) {
         let state = self.look();
-        let is_done = if state.is_usual_return() {
-            self.return_usual(state).is_ok()
-        } else {
-            state.is_open_return() && self.return_open(state)
-        };
-        // Both are tried once.
-        if !is_done {
+        // The usual one, at the first attempt.
+        if !state.is_usual_return() || self.return_usual(state).is_err() {
             self.give_back_unusual();
         }
-    }
-
-    /// The last guard of an open loan. The value goes straight to the next borrower, and the lender is not told.
-    fn return_open(&self, state: State) -> bool {
-        let next = state.returned();
-        debug_assert!(state.lender_notice(next).is_none());
-        let is_done = self.step(state, next).is_ok();
-        if is_done {
-            self.pass_on(next, true);
-        }
-        is_done
     }
 
     #[inline]

@@ -484,11 +484,6 @@ impl State {
         self.0 & (GUARDS | OPEN | HANDED_OVER | WATCHING) == GUARD
     }
 
-    /// The last guard of an open offer, which stays up.
-    pub(super) const fn is_open_return(self) -> bool {
-        self.0 & (GUARDS | OFFER | OPEN | ON_REQUEST) == GUARD | OFFER | OPEN
-    }
-
     /// What [`returned`](Self::returned) amounts to in that case.
     pub(super) const fn usually_returned(self) -> Self {
         Self(self.0 & !(GUARDS | OFFER | ON_REQUEST | LENDER_BITS))
