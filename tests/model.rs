@@ -9,23 +9,19 @@
 mod checked;
 #[path = "model/harness.rs"]
 mod harness;
-#[path = "model/reference.rs"]
-mod reference;
 
 use std::cell::Cell;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use ref_channel::notifier::{WakerQueue, WakerSlot};
-use ref_channel::{Borrower, Exclusive, Shared};
+use ref_channel::{Exclusive, Shared};
 
 use checked::{CheckedQueue, CheckedSlot};
-use harness::{Backend, Lent, Op, run};
+use harness::{Backend, Half, Lent, Op, run};
 
 const CASES: u32 = if cfg!(miri) { 20 } else { 4000 };
 const LENGTH: usize = 200;
-
-type Half<M, N> = Borrower<'static, harness::Value, M, N>;
 
 /// How a borrower is cloned, for backends of one waiter and of many.
 macro_rules! cloning {
@@ -79,7 +75,7 @@ fn check<M: Lent, N: Backend>() {
     let op = any::<[u8; 3]>().prop_map(Op::decode);
     TestRunner::new(config)
         .run(&prop::collection::vec(op, 0..LENGTH), |program| {
-            executed.set(executed.get() + run::<M, N>(&program));
+            executed.set(executed.get() + run::<M, N>(program));
             Ok(())
         })
         .unwrap_or_else(|failure| panic!("{failure}"));

@@ -6,17 +6,13 @@
 mod checked;
 #[path = "../../tests/model/harness.rs"]
 mod harness;
-#[path = "../../tests/model/reference.rs"]
-mod reference;
 
 use libfuzzer_sys::fuzz_target;
 use ref_channel::notifier::{AtomicWaker, Event, Spin, WakerQueue, WakerSlot};
-use ref_channel::{Borrower, Exclusive, Shared};
+use ref_channel::{Exclusive, Shared};
 
 use checked::{CheckedQueue, CheckedSlot};
-use harness::{Backend, Lent, Op, Value, run};
-
-type Half<M, N> = Borrower<'static, Value, M, N>;
+use harness::{Backend, Half, Lent, Op, run};
 
 impl Backend for WakerSlot {}
 impl Backend for CheckedSlot {}
@@ -43,19 +39,19 @@ fuzz_target!(|bytes: &[u8]| {
         .map(|op| Op::decode([op[0], op[1], op[2]]))
         .collect();
     match first % 14 {
-        0 => run::<Shared, WakerSlot>(&program),
-        1 => run::<Exclusive, WakerSlot>(&program),
-        2 => run::<Shared, WakerQueue>(&program),
-        3 => run::<Exclusive, WakerQueue>(&program),
-        4 => run::<Shared, AtomicWaker>(&program),
-        5 => run::<Exclusive, AtomicWaker>(&program),
-        6 => run::<Shared, Event>(&program),
-        7 => run::<Exclusive, Event>(&program),
-        8 => run::<Shared, Spin>(&program),
-        9 => run::<Exclusive, Spin>(&program),
-        10 => run::<Shared, CheckedSlot>(&program),
-        11 => run::<Exclusive, CheckedSlot>(&program),
-        12 => run::<Shared, CheckedQueue>(&program),
-        _ => run::<Exclusive, CheckedQueue>(&program),
+        0 => run::<Shared, WakerSlot>(program),
+        1 => run::<Exclusive, WakerSlot>(program),
+        2 => run::<Shared, WakerQueue>(program),
+        3 => run::<Exclusive, WakerQueue>(program),
+        4 => run::<Shared, AtomicWaker>(program),
+        5 => run::<Exclusive, AtomicWaker>(program),
+        6 => run::<Shared, Event>(program),
+        7 => run::<Exclusive, Event>(program),
+        8 => run::<Shared, Spin>(program),
+        9 => run::<Exclusive, Spin>(program),
+        10 => run::<Shared, CheckedSlot>(program),
+        11 => run::<Exclusive, CheckedSlot>(program),
+        12 => run::<Shared, CheckedQueue>(program),
+        _ => run::<Exclusive, CheckedQueue>(program),
     };
 });

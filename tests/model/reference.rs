@@ -13,9 +13,49 @@ pub enum Kind {
     Lend,
     TryLend,
     Owned,
+    Pinned,
     Static,
     Boxed,
+    Serve,
+    ServeOwned,
+    ServePinned,
+    ServeBoxed,
     Requested,
+}
+
+impl Kind {
+    /// Taken again and again, and has no error.
+    pub fn serves(self) -> bool {
+        matches!(
+            self,
+            Self::Serve | Self::ServeOwned | Self::ServePinned | Self::ServeBoxed
+        )
+    }
+
+    /// Once polled it must not be forgotten.
+    pub fn is_unsafe(self) -> bool {
+        matches!(self, Self::Lend | Self::TryLend | Self::Serve)
+    }
+
+    /// Lends what the caller keeps.
+    pub fn is_of_reference(self) -> bool {
+        self.is_unsafe() || self == Self::Static
+    }
+
+    /// Its value is in a box that the caller made.
+    pub fn is_boxed(self) -> bool {
+        matches!(self, Self::Boxed | Self::ServeBoxed)
+    }
+
+    /// Dropped while it is borrowed, it leaves the value to the last guard.
+    pub fn hands_over(self) -> bool {
+        self.is_boxed() || matches!(self, Self::Owned | Self::ServeOwned)
+    }
+
+    /// Dropped while it is borrowed, it waits.
+    pub fn blocks(self) -> bool {
+        self.is_unsafe() || matches!(self, Self::Pinned | Self::ServePinned)
+    }
 }
 
 /// How far the lender's future is.
@@ -39,12 +79,24 @@ pub struct Call {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Loan {
     pub offered: bool,
+    /// A return leaves it on offer.
+    pub open: bool,
     pub on_request: bool,
     pub given_up: bool,
     pub taken: bool,
     pub guards: usize,
-    /// The last guard frees the box.
+    /// The lender stopped offering while guards were out.
+    pub recalled: bool,
+    /// The last guard frees the value.
     pub handed_over: bool,
+}
+
+impl Loan {
+    /// The lender stops offering, whether the offer is still up or not.
+    fn recall(&mut self) {
+        self.offered = false;
+        self.recalled = self.guards > 0;
+    }
 }
 
 #[derive(Debug)]
@@ -93,6 +145,9 @@ impl Model {
             (Kind::Requested, _) => gone.then_some(Err(Refusal::Gone)),
             (Kind::TryLend, Phase::New | Phase::Waiting) => (self.requests() == 0).then_some(Err(not_requested)),
             (_, Phase::New | Phase::Waiting) => None,
+            (kind, Phase::Offered) if kind.serves() => {
+                (self.loan.guards == 0 && (gone || !self.loan.offered)).then_some(Ok(()))
+            }
             (_, Phase::Offered) if self.loan.taken => (self.loan.guards == 0).then_some(Ok(())),
             (_, Phase::Offered) if self.loan.given_up => Some(Err(not_requested)),
             (_, Phase::Offered) => gone.then_some(Err(Refusal::Gone)),
@@ -111,10 +166,9 @@ impl Model {
     }
 
     pub fn poll_lender(&mut self) -> Option<Result<(), Refusal>> {
-        // A forgotten loan is taken down first, whatever becomes of this one.
         let lends = |call: Call| call.kind != Kind::Requested && call.phase == Phase::New;
         if self.call.is_some_and(lends) {
-            self.loan.offered = false;
+            self.take_down_forgotten();
         }
         if let Some(outcome) = self.outcome() {
             self.finish();
@@ -135,6 +189,7 @@ impl Model {
                     call.phase = Phase::Offered;
                     self.loan = Loan {
                         offered: true,
+                        open: call.kind.serves(),
                         on_request: call.kind == Kind::TryLend,
                         ..Loan::default()
                     };
@@ -159,7 +214,7 @@ impl Model {
         match (call.phase, outcome) {
             (Phase::New | Phase::Waiting, _) => call.phase = Phase::Refused(Refusal::Withdrawn),
             (Phase::Offered, outcome) => {
-                self.loan.offered = false;
+                self.loan.recall();
                 match outcome {
                     Some(Err(why)) => call.phase = Phase::Refused(why),
                     _ if !self.loan.taken => call.phase = Phase::Refused(Refusal::Withdrawn),
@@ -185,14 +240,39 @@ impl Model {
     /// The lender's future is dropped; true if its value goes with it, and not with the last guard.
     pub fn drop_call(&mut self) -> bool {
         let out = self.is_out();
-        self.finish();
-        self.loan.handed_over |= out;
+        if let Some(Call {
+            kind,
+            phase: Phase::Offered,
+        }) = self.call.take()
+        {
+            self.loan.recall();
+            self.loan.handed_over |= out && kind.hands_over();
+        }
         !out
     }
 
     pub fn drop_lender(&mut self) {
         self.lender = false;
-        self.loan.offered = false;
+        self.loan.recall();
+    }
+
+    /// A call that lends begins: a forgotten loan comes down first, whatever becomes of that call.
+    ///
+    /// A loan that has come down by its first return stays as it is, and is not recalled.
+    pub fn take_down_forgotten(&mut self) {
+        if self.loan.offered {
+            self.loan.recall();
+        }
+    }
+
+    /// What a blocking call that serves offers, once no guard is out.
+    pub fn begin_serving(&mut self) {
+        assert_eq!(self.loan.guards, 0);
+        self.loan = Loan {
+            offered: !self.borrowers_gone(),
+            open: true,
+            ..Loan::default()
+        };
     }
 
     // ----- the borrowers -----------------------------------------------------------------------------------
@@ -233,10 +313,21 @@ impl Model {
         self.borrowers[b] = None;
     }
 
-    /// A guard is dropped; true if that frees a box.
+    /// A guard is dropped; true if that frees the value.
     pub fn give_back(&mut self) -> bool {
-        self.loan.guards -= 1;
-        self.loan.offered = false;
-        self.loan.guards == 0 && std::mem::take(&mut self.loan.handed_over)
+        let loan = &mut self.loan;
+        loan.guards -= 1;
+        loan.offered &= loan.open;
+        if loan.guards > 0 {
+            return false;
+        }
+        loan.recalled = false;
+        std::mem::take(&mut loan.handed_over)
+    }
+
+    /// Nothing but the end of the borrowers, or a poll, may wake the lender: it serves, and that goes on.
+    pub fn lender_sleeps(&self) -> bool {
+        let is_served = |call: Call| call.kind.serves() && call.phase == Phase::Offered;
+        self.call.is_some_and(is_served) && self.loan.offered && !self.borrowers_gone()
     }
 }
