@@ -96,13 +96,6 @@ RULES = {
         "pub(super) fn borrowers_left(self) -> Self {\n        Self(if BROKEN { self } else { self.lender_claimed() }.0",
         ["serve::until_all_are_gone_waker_slot", "serve::two_in_turn_waker_queue"],
     ),
-    "a frame ends with the last return that leaves nobody waiting": (
-        "src/state/word.rs",
-        "pub(super) const fn returned(self) -> Self {\n        let next = Self(self.0 - GUARD);",
-        "pub(super) fn returned(self) -> Self {\n        if BROKEN && self.has(OPEN) && self.has(ON_REQUEST) {\n"
-        "            return Self(self.0 - GUARD);\n        }\n        let next = Self(self.0 - GUARD);",
-        ["serve::frames_waker_slot"],
-    ),
     "a withdrawn serve that is out is waited for": (
         "src/loan.rs",
         "Phase::Taken if state.guards() == 0 => Poll::Ready(Ok(())),",
