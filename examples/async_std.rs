@@ -22,7 +22,8 @@ async fn main() {
         bytes
     });
 
-    // A boxed loan can be cancelled at any time without blocking. If a guard is still out, the last one frees the box.
+    // `lend_boxed` is `lend_owned` for what is in a box already, or has no size that is known. Its future can be dropped at any
+    // time without blocking: if a guard is still out, the last one frees the box.
     let mut buffer: Box<[u8]> = Box::new([0xF0; 4096]);
     for _ in 0..3 {
         buffer = lender.lend_boxed(buffer).await.expect("the codec is there");

@@ -7,11 +7,12 @@
 //!
 //! Run: `cargo run --example cancel`
 
-use ref_channel::{LendTimeoutError, RefMutChannel};
+use ref_channel::{Guard, LendTimeoutError, RefMutChannel};
 use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::task::yield_now;
+use tokio::time::timeout;
 
 const SHORT: Duration = Duration::from_millis(10);
 
@@ -20,8 +21,8 @@ async fn main() {
     borrower_times_out().await;
     borrower_selects().await;
     lender_withdraws_before_anybody_took_it().await;
-    lender_withdraws_while_it_is_out().await;
-    lender_drops_a_box_that_is_out().await;
+    lender_stops_while_it_is_out().await;
+    lender_drops_what_is_out().await;
     threads_time_out();
 }
 
@@ -67,45 +68,40 @@ async fn lender_withdraws_before_anybody_took_it() {
     println!("not borrowed in time, so it is still {value}");
 }
 
-/// A withdrawn loan with a guard out ends when the guard is dropped. Until then the thread can do other work.
-async fn lender_withdraws_while_it_is_out() {
+/// `until` withdraws once its future is done. A withdrawn loan with a guard out ends when the guard is dropped, which can see that the
+/// value is wanted back. Until then the thread does other work.
+async fn lender_stops_while_it_is_out() {
     let (mut lender, mut borrower) = RefMutChannel::<u32>::new().into_split();
     let (stop, stopped) = oneshot::channel();
-    let lend = async {
-        let mut loan = pin!(lender.lend_owned(1));
-        tokio::select! {
-            outcome = &mut loan => outcome,
-            _ = stopped => {
-                println!("stopping; dropped here, the loan would block this thread for ever");
-                loan.as_mut().withdraw();
-                loan.await
-            }
-        }
-    };
+    let lend = lender.lend_owned(1).until(stopped);
     let borrow = async {
         let mut guard = borrower.borrow().await.expect("the lender is there");
         stop.send(()).expect("the lender waits for it");
-        sleep(SHORT).await;
+        while !Guard::is_recalled(&guard) {
+            yield_now().await;
+        }
         *guard += 1;
     };
     let (value, ()) = tokio::join!(lend, borrow);
     println!("it came back as {}", value.expect("it was borrowed"));
 }
 
-/// A boxed loan can be dropped at any time: the last guard frees the box.
-async fn lender_drops_a_box_that_is_out() {
+/// A loan that owns its value can be dropped at any time: the last guard drops the value.
+async fn lender_drops_what_is_out() {
     let (mut lender, mut borrower) = RefMutChannel::<u32>::new().into_split();
     let (stop, stopped) = oneshot::channel();
     let lend = async move {
         tokio::select! {
-            _ = lender.lend_boxed(Box::new(1)) => unreachable!("the guard is held until after the stop"),
+            _ = lender.lend_owned(1) => unreachable!("the guard is held until after the stop"),
             _ = stopped => drop(lender),
         }
     };
     let borrow = async {
         let mut guard = borrower.borrow().await.expect("the lender is there");
         stop.send(()).expect("the lender waits for it");
-        sleep(SHORT).await;
+        while !Guard::is_recalled(&guard) {
+            yield_now().await;
+        }
         *guard += 1;
         println!("the lender is gone, the guard still has {guard}");
     };

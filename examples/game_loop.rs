@@ -6,8 +6,8 @@
 //!
 //! `try_serve_timeout` does that: it serves those who wait and those who join them, and ends as soon as nobody waits, or when the
 //! budget is used up. The budget bounds the time in which tasks may *begin* to borrow. A frame still waits for a guard that is
-//! out, so tasks drop it before their next `.await`, and the one with a lot to do works in chunks and asks whether its guard is
-//! recalled: no frame waits longer than for one chunk.
+//! out, so tasks drop it before their next `.await`. One task would never give the world back by itself. It works in chunks, and
+//! asks after each whether its guard is recalled: no frame waits for more than one chunk after its budget.
 //!
 //! Run: `cargo run --release --example game_loop`
 
@@ -23,14 +23,16 @@ const FRAME: Duration = Duration::from_millis(5);
 const BUDGET: Duration = Duration::from_millis(2);
 const TASKS: u32 = 6;
 const CHANGES: u32 = 20;
-/// How many chunks the slow task has to do.
-const CHUNKS: u32 = 40;
+/// How often the slow task borrows the world.
+const SEARCHES: u32 = 8;
 
 #[derive(Default)]
 struct World {
     tick: u64,
     changes: u32,
     chunks: u32,
+    /// How many chunks of the slow task were done when the frame wanted the world back already.
+    late_chunks: u32,
 }
 
 type Borrower = RefMutBorrower<'static, World, WakerQueue>;
@@ -67,15 +69,17 @@ async fn impatient_task(mut borrower: Borrower) {
     }
 }
 
-/// Has a lot to do with the world, and gives it back between two chunks if the frame wants it.
+/// Searches for better and better paths, and gives the world back only because the frame wants it.
 async fn slow_task(mut borrower: Borrower) {
-    let mut left = CHUNKS;
-    while left > 0 {
+    for _ in 0..SEARCHES {
         let Ok(mut world) = borrower.borrow().await else { return };
-        while left > 0 && !RefMutGuard::is_recalled(&world) {
-            thread::sleep(Duration::from_micros(500)); // pathfinding, for one unit
+        loop {
+            thread::sleep(Duration::from_micros(500)); // one path
             world.chunks += 1;
-            left -= 1;
+            if RefMutGuard::is_recalled(&world) {
+                world.late_chunks += 1;
+                break;
+            }
         }
     }
 }
@@ -91,20 +95,27 @@ fn main() {
     let mut doomed = borrower;
     let doomed = runtime.spawn(async move { doomed.borrow().await.map(drop) });
 
-    let (mut frames, mut longest) = (0, Duration::ZERO);
+    let (mut longest, mut latest) = (Duration::ZERO, 0);
     let world = engine(|world| {
         let start = Instant::now();
         if world.tick == 1 {
             doomed.abort();
         }
-        let before = (world.changes, world.chunks);
+        let before = (world.changes, world.chunks, world.late_chunks);
         let served = lender.try_serve_timeout(world, BUDGET).is_ok();
 
         let time = start.elapsed();
         longest = longest.max(time);
-        frames += 1;
-        let (changes, chunks) = (world.changes - before.0, world.chunks - before.1);
-        println!("frame {frames:3}: served: {served}, {changes} changes, {chunks} chunks, {time:.1?}");
+        let (changes, chunks, late) = (
+            world.changes - before.0,
+            world.chunks - before.1,
+            world.late_chunks - before.2,
+        );
+        latest = latest.max(late);
+        println!(
+            "frame {:3}: served: {served}, {changes} changes, {chunks} chunks, {late} of them late, {time:.1?}",
+            world.tick
+        );
         // Stop when the last task is done, since no borrower is left.
         !lender.is_disconnected()
     });
@@ -114,7 +125,8 @@ fn main() {
         "{} changes, {} chunks, the longest frame took {longest:.1?}, {cancelled} requests were cancelled",
         world.changes, world.chunks
     );
-    println!("no frame was stalled: {}", longest < Duration::from_secs(1));
-    assert_eq!((world.changes, world.chunks), (TASKS * CHANGES, CHUNKS));
-    assert!(cancelled > 0 && longest < Duration::from_secs(1));
+    println!("late chunks: {}, in one frame at most {latest}", world.late_chunks);
+    assert_eq!(world.changes, TASKS * CHANGES);
+    // Each search ended because the world was recalled. In counts, because times depend on what else the machine does.
+    assert_eq!((world.late_chunks, latest), (SEARCHES, 1));
 }

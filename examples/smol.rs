@@ -1,7 +1,8 @@
 //! smol: one value, read by many tasks at the same time.
 //!
 //! A task has loaded a text for other tasks to read. It does not want to share the text permanently in an `Arc`: once
-//! all of them have read it, the task wants it back, to change it and lend it again.
+//! all of them have read it, the task wants it back, to change it and lend it again. So it lends the text once a round, instead of
+//! serving it for as long as there are readers.
 //!
 //! Run: `cargo run --example smol`
 

@@ -1,7 +1,8 @@
 //! tokio: tasks on a multi-thread runtime take turns working on one task's state.
 //!
 //! A task owns its state. Other tasks occasionally need `&mut` access, possibly held across an `.await`, without a
-//! mutex around the state or a message type for each operation.
+//! mutex around the state or a message type for each operation. The owner serves the state to everyone who comes, and has it back
+//! when all of them are gone.
 //!
 //! Run: `cargo run --example tokio`
 
@@ -15,15 +16,9 @@ async fn main() {
     let (mut lender, borrower) = RefMutChannel::<Vec<u32>, WakerQueue>::new().into_split();
 
     let owner = tokio::spawn(async move {
-        let mut log = Vec::new();
-        // The future of `lend_owned` owns the value, which makes it safe, and returns the value after each loan.
-        loop {
-            match lender.lend_owned(log).await {
-                Ok(back) => log = back,
-                // Every borrower is gone.
-                Err(error) => return error.into_inner(),
-            }
-        }
+        // The future owns the value, which makes it safe, and returns it once every borrower is gone. From one loan to the next
+        // this task is not woken.
+        lender.serve_owned(Vec::new()).await
     });
 
     for task in 0..8 {
@@ -32,7 +27,7 @@ async fn main() {
             let mut log = borrower
                 .borrow()
                 .await
-                .expect("the owner lends as long as somebody may borrow");
+                .expect("the owner serves as long as somebody may borrow");
             log.push(task);
             // A guard can be held across an `.await`, even on a multi-thread runtime. No other task gets in between.
             task::yield_now().await;

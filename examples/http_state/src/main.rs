@@ -4,11 +4,11 @@
 //! end is difficult, and a handler that panics poisons it. Here a task owns the state and lends it. A handler has `&mut
 //! State` for as long as it needs, even across an `.await`. When the server has stopped, the owner has the state back.
 //!
-//! The example sends itself requests over loopback with a real HTTP client, then stops. After that it starts the service twice
-//! more, on a runtime of one thread and on one of two workers, and lets the runtime shut down while handlers hold the state across
-//! an `.await`. That must not hang: the state of a dropped owner is left to the last guard.
+//! The example sends itself requests over loopback with a real HTTP client, then stops. Run with an argument, it does not stop:
+//! `main` returns while a handler has the state across an `.await`, and the runtime, of one thread or of two workers, drops the
+//! owner and the handlers in whatever order. That does not hang, because a dropped owner leaves the state to the last guard.
 //!
-//! Run in this directory: `cargo run`
+//! Run in this directory: `cargo run`, `cargo run -- one`, `cargo run -- two`
 
 use axum::Router;
 use axum::body::Body;
@@ -25,7 +25,7 @@ use std::future::pending;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, yield_now};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -34,6 +34,12 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 struct Stock {
     items: BTreeMap<String, u32>,
     requests: u32,
+}
+
+impl Drop for Stock {
+    fn drop(&mut self) {
+        println!("the state is freed, requests: {}", self.requests);
+    }
 }
 
 /// A handler's access to the state. axum clones it for each request.
@@ -108,30 +114,39 @@ async fn drive(address: SocketAddr) -> Result<(), Failure> {
 }
 
 fn main() -> Result<(), Failure> {
-    Runtime::new()?.block_on(serve_until_shutdown())?;
-    leave(Builder::new_current_thread().build()?, "one thread");
-    leave(Builder::new_multi_thread().worker_threads(2).build()?, "two workers");
-    Ok(())
+    let runtime = match std::env::args().nth(1).as_deref() {
+        None => return Runtime::new()?.block_on(serve_until_shutdown()),
+        Some("one") => Builder::new_current_thread().enable_io().build()?,
+        Some("two") => Builder::new_multi_thread().worker_threads(2).enable_io().build()?,
+        Some(other) => return Err(format!("not a number of threads: {other}").into()),
+    };
+    // The runtime is dropped as `main` returns, as under `#[tokio::main]`.
+    runtime.block_on(serve_until_held())
 }
 
-/// Returns, and drops the runtime, while one handler has the state and others wait for it.
-fn leave(runtime: Runtime, name: &str) {
+/// Returns while one handler has the state, and others wait for it.
+async fn serve_until_held() -> Result<(), Failure> {
     let (lender, shared) = RefMutChannel::new().into_split();
-    runtime.spawn(own(lender));
-    let (held, is_held) = oneshot::channel();
-    let mut first = shared.clone();
-    runtime.spawn(async move {
-        let stock = first.borrow().await;
-        let _ = held.send(());
-        pending::<()>().await; // a request to another service, which does not answer
-        drop(stock);
-    });
-    for mut shared in [shared.clone(), shared] {
-        runtime.spawn(async move { drop(shared.borrow().await) });
+    tokio::spawn(own(lender));
+    let (hold, mut held) = mpsc::channel(1);
+    let hold_the_state = |State(mut shared): State<Shared>| async move {
+        let mut stock = shared.borrow().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+        stock.requests += 1;
+        let _ = hold.send(()).await;
+        pending::<Result<(), StatusCode>>().await // a request to another service, which does not answer
+    };
+    let service = Router::new().route("/hold", get(hold_the_state)).with_state(shared);
+
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/hold", listener.local_addr()?);
+    tokio::spawn(axum::serve(listener, service).into_future());
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    for _ in 0..3 {
+        tokio::spawn(send(client.clone(), "GET", url.clone()));
     }
-    runtime.block_on(is_held).expect("the handler is there");
-    drop(runtime);
-    println!("left while the state was borrowed: {name}");
+    held.recv().await;
+    println!("main returns, and the state is borrowed");
+    Ok(())
 }
 
 async fn serve_until_shutdown() -> Result<(), Failure> {
