@@ -127,11 +127,14 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
     fn start(&mut self, arm: Option<Key>) -> Poll<Result<(), Refusal>> {
         match self.offer(self.terms, arm) {
             Ok(()) => Poll::Pending,
-            Err(why) => {
-                self.phase = Phase::Refused(why);
-                self.end(self.link().look())
-            }
+            Err(why) => self.refuse(why),
         }
+    }
+
+    /// The offer was not made.
+    fn refuse(&mut self, why: Refusal) -> Poll<Result<(), Refusal>> {
+        self.phase = Phase::Refused(why);
+        self.end(self.link().look())
     }
 
     /// Withdraws a forgotten loan, if there is one, and waits for its guards if there is a key. Only if the state is settled after
@@ -179,9 +182,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier> Loan<'l, T, M, N> {
             Phase::Taken | Phase::Refused(_) | Phase::Told => {}
         }
     }
-}
 
-impl<T: ?Sized, M: Mutability, N: Notifier> Loan<'_, T, M, N> {
     /// The lender does not wait for this loan any more.
     fn leave(&mut self, point: &mut WaitPoint<'_, N>) {
         let armed = self.link().look().lender_key();
@@ -194,11 +195,8 @@ impl<T: ?Sized, M: Mutability, N: Notifier> Wait for Loan<'_, T, M, N> {
 
     fn look(&mut self) -> (Poll<Self::Output>, Option<Key>) {
         let state = self.link().look();
-        let armed = state.lender_key();
-        match self.end(state) {
-            Poll::Ready(outcome) => (Poll::Ready(outcome), armed.and_then(|_| self.disarm())),
-            Poll::Pending => (Poll::Pending, armed),
-        }
+        let ending = self.end(state);
+        self.link().end_look(state, ending)
     }
 
     fn act(&mut self, arm: Option<Key>) -> Poll<Self::Output> {
@@ -229,11 +227,12 @@ impl<T: ?Sized, M: Mutability, N: Notifier> Wait for UntilOffered<'_, '_, T, M, 
     type Output = ();
 
     fn look(&mut self) -> (Poll<()>, Option<Key>) {
-        let armed = self.0.link().look().lender_key();
-        match self.0.phase {
-            Phase::Ready | Phase::Unoffered => (Poll::Pending, armed),
-            _ => (Poll::Ready(()), armed.and_then(|_| self.disarm())),
-        }
+        let state = self.0.link().look();
+        let ending = match self.0.phase {
+            Phase::Ready | Phase::Unoffered => Poll::Pending,
+            _ => Poll::Ready(()),
+        };
+        self.0.link().end_look(state, ending)
     }
 
     fn act(&mut self, arm: Option<Key>) -> Poll<()> {
@@ -385,8 +384,7 @@ impl<'l, T: ?Sized, M: Mutability, N: Notifier, H: Block<N>> Lending<'l, T, M, N
     #[cold]
     fn refused(self: Pin<&mut Self>, why: Refusal, key: Key) -> Poll<Result<(), Refusal>> {
         let (loan, mut point) = self.project();
-        loan.phase = Phase::Refused(why);
-        let refused = loan.end(loan.link().look());
+        let refused = loan.refuse(why);
         point.deregister(Some(key));
         refused
     }

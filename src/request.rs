@@ -101,9 +101,7 @@ impl<N: Notifier> Requester<N> {
         } else if !N::MANY || self.turn == Turn::Newcomer {
             let seen = link.look();
             if seen.is_quiet() || M::EXCLUSIVE && link.is_for_others(seen) {
-                // SAFETY: `Link` keeps the promises about notifications. This borrower has not asked, so it is not registered. The
-                // waiter is pinned, and is deregistered before it is dropped.
-                let key = unsafe { link.borrower().register(&mut self.seat, waiter.as_mut(), waker) };
+                let key = self.with(channel, waiter.as_mut(), |point, _| point.register(waker));
                 // The usual key is a constant from here on. With many waiters the key does not matter.
                 if (N::MANY || key == Key::default()) && link.request(seen, Key::default()) {
                     self.turn = Turn::Asked;

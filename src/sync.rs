@@ -33,6 +33,7 @@ mod imp {
     /// The cheap side of an asymmetric pair of fences. The other side compensates by waiting.
     #[inline(always)]
     pub(crate) fn light_fence() {
+        // Ordering: pairs with the full fence of `Slot::vacate`; see there.
         compiler_fence(super::Ordering::SeqCst);
     }
 
@@ -118,6 +119,7 @@ mod imp {
 
     /// A full fence, because in a model there is no way to wait for a store to become visible.
     pub(crate) fn light_fence() {
+        // Ordering: pairs with the full fence of `Slot::vacate`; see there.
         fence(Ordering::SeqCst);
     }
 

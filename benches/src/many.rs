@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ref_channel::notifier::{AsyncNotifier, BlockingNotifier, Event, MultiNotifier, Spin, WakerQueue};
-use ref_channel::{RefChannel, RefMutChannel};
+use ref_channel::{RefChannel, RefMutBorrower, RefMutChannel};
 
 use crate::clock::thread_time;
 use crate::entrant::{Group, Role, Run};
@@ -35,22 +35,29 @@ fn turns(rounds: u64, borrowers: usize, run: impl FnOnce(u64) -> Duration) -> Du
 
 // ----- one loan an update ----------------------------------------------------------------------------------------
 
+/// So many borrowers that update the value so often.
+fn updaters<'c, N: AsyncNotifier + MultiNotifier + 'c, const B: usize>(
+    borrower: RefMutBorrower<'c, u64, N>,
+    each: u64,
+) -> Vec<Job<'c>> {
+    let updaters = (0..B).map(|_| {
+        let mut borrower = borrower.clone();
+        Box::pin(async move {
+            for _ in 0..each {
+                let mut guard = borrower.borrow().await.expect("the lender is there");
+                *guard += 1;
+                yield_now().await;
+            }
+        }) as Job<'c>
+    });
+    updaters.collect()
+}
+
 fn loans<N: AsyncNotifier + MultiNotifier, const B: usize>(rounds: u64) -> Duration {
     turns(rounds, B, |each| {
         let mut channel = RefMutChannel::<u64, N>::new();
         let (mut lender, borrower) = channel.split();
-        let mut futures: Vec<Job<'_>> = Vec::new();
-        for _ in 0..B {
-            let mut borrower = borrower.clone();
-            futures.push(Box::pin(async move {
-                for _ in 0..each {
-                    let mut guard = borrower.borrow().await.expect("the lender is there");
-                    *guard += 1;
-                    yield_now().await;
-                }
-            }));
-        }
-        drop(borrower);
+        let mut futures = updaters::<N, B>(borrower, each);
         futures.push(Box::pin(async move {
             let mut value = 0;
             // SAFETY: the executor polls it to its end, or drops it.
@@ -67,17 +74,7 @@ fn one_loan<N: AsyncNotifier + BlockingNotifier + MultiNotifier, const B: usize>
         let mut channel = RefMutChannel::<u64, N>::new();
         let (mut lender, borrower) = channel.split();
         let mut value = 0;
-        let futures = (0..B).map(|_| {
-            let mut borrower = borrower.clone();
-            Box::pin(async move {
-                for _ in 0..each {
-                    let mut guard = borrower.borrow().await.expect("the lender is there");
-                    *guard += 1;
-                    yield_now().await;
-                }
-            }) as Job<'_>
-        });
-        let futures = futures.collect();
+        let futures = updaters::<N, B>(borrower, each);
         let time = lender.serve_while(&mut value, |_| time(futures));
         assert_eq!(value, each * B as u64);
         time
@@ -89,18 +86,7 @@ fn served<N: AsyncNotifier + MultiNotifier, const B: usize>(rounds: u64) -> Dura
     turns(rounds, B, |each| {
         let mut channel = RefMutChannel::<u64, N>::new();
         let (mut lender, borrower) = channel.split();
-        let mut futures: Vec<Job<'_>> = Vec::new();
-        for _ in 0..B {
-            let mut borrower = borrower.clone();
-            futures.push(Box::pin(async move {
-                for _ in 0..each {
-                    let mut guard = borrower.borrow().await.expect("the lender is there");
-                    *guard += 1;
-                    yield_now().await;
-                }
-            }));
-        }
-        drop(borrower);
+        let mut futures = updaters::<N, B>(borrower, each);
         futures.push(Box::pin(async move {
             assert_eq!(lender.serve_owned(0).await, each * B as u64);
         }));

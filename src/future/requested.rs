@@ -61,11 +61,7 @@ impl<N: Notifier> Wait for Watch<'_, N> {
 
     fn look(&mut self) -> (Poll<Self::Output>, Option<Key>) {
         let state = self.link.look();
-        let armed = state.lender_key();
-        match Self::ending(state) {
-            Poll::Ready(outcome) => (Poll::Ready(outcome), armed.and_then(|_| self.disarm())),
-            Poll::Pending => (Poll::Pending, armed),
-        }
+        self.link.end_look(state, Self::ending(state))
     }
 
     fn act(&mut self, arm: Option<Key>) -> Poll<Self::Output> {

@@ -11,6 +11,7 @@
 
 use core::fmt;
 use core::panic::{RefUnwindSafe, UnwindSafe};
+use core::task::Poll;
 
 use super::word::{Asked, Awaits, MAX_BORROWERS, MAX_GUARDS, Refusal, State, Terms, Turn, abort};
 use crate::notifier::{Key, Notice, Notifier, Wake};
@@ -272,6 +273,15 @@ impl<N: Notifier> Link<N> {
     pub(crate) fn disarm_lender(&self) -> Option<Key> {
         // Ordering: acquire, if it was claimed: as in `look`. Not release: there is nothing to publish.
         State(self.word.fetch_and(State(!0).lender_disarmed().0, Ordering::Acquire)).lender_key()
+    }
+
+    /// The result of the lender's [`look`](crate::wait::Wait::look) at a state: at the end of a wait it takes its registration back.
+    pub(crate) fn end_look<O>(&self, seen: State, ending: Poll<O>) -> (Poll<O>, Option<Key>) {
+        let armed = seen.lender_key();
+        match ending {
+            Poll::Ready(_) => (ending, armed.and_then(|_| self.disarm_lender())),
+            Poll::Pending => (ending, armed),
+        }
     }
 
     /// Takes the offer down, and returns what was before: see [`State::withdrawn`].

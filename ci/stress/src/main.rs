@@ -14,7 +14,7 @@ use ref_channel::notifier::{
     AsyncNotifier, AtomicWaker, BlockingNotifier, Event, MultiNotifier, Notifier, Park, Spin, WakerQueue, WakerSlot,
 };
 use ref_channel::{LendTimeoutError, RefChannel, RefGuard, RefMutChannel, RefMutGuard, TryLendError};
-use tools::{Dice, LOANS, Page, block_on, poll_once};
+use tools::{Dice, LOANS, Page, block_on, poll_once, three_borrowers};
 
 /// Every blocking way to lend, against a borrower that takes, or gives up.
 fn blocking<N: BlockingNotifier>(seed: u64) {
@@ -76,31 +76,25 @@ fn clones<N: MultiNotifier + BlockingNotifier + AsyncNotifier>(seed: u64) {
     let mut page = Page::new();
     let taken = AtomicUsize::new(0);
     thread::scope(|scope| {
-        for number in 0..3 {
-            let mut borrower = borrower.clone();
-            let taken = &taken;
-            scope.spawn(move || {
-                let mut dice = Dice((seed + number) | 1);
-                for _ in 0..LOANS {
-                    match dice.roll(4) {
-                        0 => drop(poll_once(pin!(borrower.borrow())).map(|guard| {
-                            guard.unwrap().bump();
-                            taken.fetch_add(1, Relaxed)
-                        })),
-                        1 => {
-                            block_on(borrower.borrow()).unwrap().bump();
-                            taken.fetch_add(1, Relaxed);
-                        }
-                        2 => drop(borrower.clone()),
-                        _ => {
-                            borrower.borrow_blocking().unwrap().bump();
-                            taken.fetch_add(1, Relaxed);
-                        }
+        three_borrowers(scope, borrower, seed, |mut borrower, mut dice| {
+            for _ in 0..LOANS {
+                match dice.roll(4) {
+                    0 => drop(poll_once(pin!(borrower.borrow())).map(|guard| {
+                        guard.unwrap().bump();
+                        taken.fetch_add(1, Relaxed)
+                    })),
+                    1 => {
+                        block_on(borrower.borrow()).unwrap().bump();
+                        taken.fetch_add(1, Relaxed);
+                    }
+                    2 => drop(borrower.clone()),
+                    _ => {
+                        borrower.borrow_blocking().unwrap().bump();
+                        taken.fetch_add(1, Relaxed);
                     }
                 }
-            });
-        }
-        drop(borrower);
+            }
+        });
         let mut dice = Dice(seed | 2);
         loop {
             if dice.roll(8) == 0 {
@@ -120,28 +114,22 @@ fn served<N: MultiNotifier + BlockingNotifier>(seed: u64) {
     let mut page = Page::new();
     let taken = AtomicUsize::new(0);
     thread::scope(|scope| {
-        for number in 0..3 {
-            let mut borrower = borrower.clone();
-            let taken = &taken;
-            scope.spawn(move || {
-                let mut dice = Dice((seed + number) | 1);
-                for _ in 0..LOANS {
-                    let guard = match dice.roll(4) {
-                        0 => borrower.try_borrow().ok(),
-                        1 => borrower.borrow_timeout(Duration::from_micros(dice.roll(50))).ok(),
-                        _ => Some(borrower.borrow_blocking().unwrap()),
-                    };
-                    if let Some(mut guard) = guard {
-                        guard.bump();
-                        while dice.roll(8) == 0 && !RefMutGuard::is_recalled(&guard) {
-                            guard.check();
-                        }
-                        taken.fetch_add(1, Relaxed);
+        three_borrowers(scope, borrower, seed, |mut borrower, mut dice| {
+            for _ in 0..LOANS {
+                let guard = match dice.roll(4) {
+                    0 => borrower.try_borrow().ok(),
+                    1 => borrower.borrow_timeout(Duration::from_micros(dice.roll(50))).ok(),
+                    _ => Some(borrower.borrow_blocking().unwrap()),
+                };
+                if let Some(mut guard) = guard {
+                    guard.bump();
+                    while dice.roll(8) == 0 && !RefMutGuard::is_recalled(&guard) {
+                        guard.check();
                     }
+                    taken.fetch_add(1, Relaxed);
                 }
-            });
-        }
-        drop(borrower);
+            }
+        });
         let mut dice = Dice(seed | 2);
         for _ in 0..LOANS {
             let time = Duration::from_micros(dice.roll(100));
@@ -162,26 +150,21 @@ fn shared<N: MultiNotifier + BlockingNotifier>(seed: u64) {
     let (mut lender, borrower) = RefChannel::<Page, N>::new().into_split();
     let mut page = Page::new();
     thread::scope(|scope| {
-        for number in 0..3 {
-            let mut borrower = borrower.clone();
-            scope.spawn(move || {
-                let mut dice = Dice((seed + number) | 1);
-                let mut last = 0;
-                while let Ok(guard) = borrower.borrow_blocking() {
-                    assert!(guard.count() >= last);
-                    last = guard.count();
-                    if dice.roll(16) == 0 {
-                        let other = RefGuard::clone(&guard);
-                        thread::scope(|scope| {
-                            let thread = scope.spawn(move || drop(other));
-                            drop(guard);
-                            thread.join().unwrap();
-                        });
-                    }
+        three_borrowers(scope, borrower, seed, |mut borrower, mut dice| {
+            let mut last = 0;
+            while let Ok(guard) = borrower.borrow_blocking() {
+                assert!(guard.count() >= last);
+                last = guard.count();
+                if dice.roll(16) == 0 {
+                    let other = RefGuard::clone(&guard);
+                    thread::scope(|scope| {
+                        let thread = scope.spawn(move || drop(other));
+                        drop(guard);
+                        thread.join().unwrap();
+                    });
                 }
-            });
-        }
-        drop(borrower);
+            }
+        });
         for _ in 0..LOANS {
             lender.lend_blocking(&page).unwrap();
             page.bump();

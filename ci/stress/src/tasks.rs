@@ -9,7 +9,7 @@ use std::thread;
 use ref_channel::notifier::{AsyncNotifier, MultiNotifier, Notifier};
 use ref_channel::{RefChannel, RefGuard, RefMutChannel, RefMutGuard, TryLendError};
 
-use crate::tools::{Dice, LOANS, Page, block_on, poll_once};
+use crate::tools::{Dice, LOANS, Page, block_on, borrow_or_give_up, poll_once, three_borrowers};
 
 /// Uses a guard, at times in two parts on two threads, either of which may end the loan.
 fn work<N: Notifier>(mut guard: RefMutGuard<'_, Page, N>, dice: &mut Dice) {
@@ -112,29 +112,20 @@ pub fn clones<N: MultiNotifier + AsyncNotifier>(seed: u64) {
     let mut page = Page::new();
     let taken = AtomicUsize::new(0);
     thread::scope(|scope| {
-        for number in 0..3 {
-            let mut borrower = borrower.clone();
-            let taken = &taken;
-            scope.spawn(move || {
-                let mut dice = Dice((seed + number) | 1);
-                for _ in 0..LOANS {
-                    let guard = match dice.roll(4) {
-                        0 => match poll_once(pin!(borrower.borrow())) {
-                            Poll::Ready(guard) => guard,
-                            Poll::Pending => continue,
-                        },
-                        1 => {
-                            drop(borrower.clone());
-                            continue;
-                        }
-                        _ => block_on(borrower.borrow()),
-                    };
-                    work(guard.unwrap(), &mut dice);
-                    taken.fetch_add(1, Relaxed);
+        three_borrowers(scope, borrower, seed, |mut borrower, mut dice| {
+            for _ in 0..LOANS {
+                let roll = dice.roll(4);
+                if roll == 1 {
+                    drop(borrower.clone());
+                    continue;
                 }
-            });
-        }
-        drop(borrower);
+                let Some(guard) = borrow_or_give_up(&mut borrower, roll == 0) else {
+                    continue;
+                };
+                work(guard, &mut dice);
+                taken.fetch_add(1, Relaxed);
+            }
+        });
         let mut dice = Dice(seed | 2);
         loop {
             if dice.roll(4) == 0 {
@@ -155,25 +146,16 @@ pub fn served<N: MultiNotifier + AsyncNotifier>(seed: u64) {
     let (mut lender, borrower) = RefMutChannel::<Page, N>::new().into_split();
     let taken = AtomicUsize::new(0);
     thread::scope(|scope| {
-        for number in 0..3 {
-            let mut borrower = borrower.clone();
-            let taken = &taken;
-            scope.spawn(move || {
-                let mut dice = Dice((seed + number) | 1);
-                for _ in 0..LOANS {
-                    let guard = match dice.roll(3) {
-                        0 => match poll_once(pin!(borrower.borrow())) {
-                            Poll::Ready(guard) => guard,
-                            Poll::Pending => continue,
-                        },
-                        _ => block_on(borrower.borrow()),
-                    };
-                    work(guard.unwrap(), &mut dice);
-                    taken.fetch_add(1, Relaxed);
-                }
-            });
-        }
-        drop(borrower);
+        three_borrowers(scope, borrower, seed, |mut borrower, mut dice| {
+            for _ in 0..LOANS {
+                let give_up = dice.roll(3) == 0;
+                let Some(guard) = borrow_or_give_up(&mut borrower, give_up) else {
+                    continue;
+                };
+                work(guard, &mut dice);
+                taken.fetch_add(1, Relaxed);
+            }
+        });
         let mut dice = Dice(seed | 2);
         for _ in 0..LOANS / 4 {
             match dice.roll(3) {
@@ -209,26 +191,21 @@ pub fn shared<N: MultiNotifier + AsyncNotifier>(seed: u64) {
     let (mut lender, borrower) = RefChannel::<Page, N>::new().into_split();
     let mut page = Page::new();
     thread::scope(|scope| {
-        for number in 0..3 {
-            let mut borrower = borrower.clone();
-            scope.spawn(move || {
-                let mut dice = Dice((seed + number) | 1);
-                let mut last = 0;
-                while let Ok(guard) = block_on(borrower.borrow()) {
-                    assert!(guard.count() >= last);
-                    last = guard.count();
-                    if dice.roll(16) == 0 {
-                        let other = RefGuard::clone(&guard);
-                        thread::scope(|scope| {
-                            let thread = scope.spawn(move || drop(other));
-                            drop(guard);
-                            thread.join().unwrap();
-                        });
-                    }
+        three_borrowers(scope, borrower, seed, |mut borrower, mut dice| {
+            let mut last = 0;
+            while let Ok(guard) = block_on(borrower.borrow()) {
+                assert!(guard.count() >= last);
+                last = guard.count();
+                if dice.roll(16) == 0 {
+                    let other = RefGuard::clone(&guard);
+                    thread::scope(|scope| {
+                        let thread = scope.spawn(move || drop(other));
+                        drop(guard);
+                        thread.join().unwrap();
+                    });
                 }
-            });
-        }
-        drop(borrower);
+            }
+        });
         for _ in 0..LOANS {
             // SAFETY: it is awaited.
             block_on(unsafe { lender.lend(&page) }).unwrap();

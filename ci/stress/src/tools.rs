@@ -4,7 +4,10 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread;
+use std::thread::{self, Scope};
+
+use ref_channel::notifier::{AsyncNotifier, MultiNotifier};
+use ref_channel::{Borrower, Mutability, RefMutBorrower, RefMutGuard};
 
 pub const LOANS: u64 = 200;
 
@@ -72,4 +75,35 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 
 pub fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Three threads, each with a borrower and dice of its own.
+pub fn three_borrowers<'scope, 'a: 'scope, M: Mutability, N: MultiNotifier + 'a>(
+    scope: &'scope Scope<'scope, '_>,
+    borrower: Borrower<'a, Page, M, N>,
+    seed: u64,
+    run: impl Fn(Borrower<'a, Page, M, N>, Dice) + Clone + Send + 'scope,
+) where
+    Borrower<'a, Page, M, N>: Send,
+{
+    for number in 0..3 {
+        let (borrower, run) = (borrower.clone(), run.clone());
+        scope.spawn(move || run(borrower, Dice((seed + number) | 1)));
+    }
+}
+
+/// Borrows, or gives up at once if that is wanted and nothing is on offer.
+pub fn borrow_or_give_up<'b, N: AsyncNotifier>(
+    borrower: &'b mut RefMutBorrower<'_, Page, N>,
+    give_up: bool,
+) -> Option<RefMutGuard<'b, Page, N>> {
+    let guard = if give_up {
+        match poll_once(pin!(borrower.borrow())) {
+            Poll::Ready(guard) => guard,
+            Poll::Pending => return None,
+        }
+    } else {
+        block_on(borrower.borrow())
+    };
+    Some(guard.unwrap())
 }
